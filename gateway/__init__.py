@@ -1,0 +1,1 @@
+"""rsvpd answers connection invitations by mail, the way its owner would. Read pipeline.py first."""

@@ -1,0 +1,325 @@
+"""The owner's TOML file as typed settings; every fault of the file is named at once, with its line.
+
+Only this module knows how a setting is spelled. `config.example.toml` documents every default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import subprocess
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from gateway.errors import BadConfig
+from gateway.policy import Group, PolicySettings, Rule
+from gateway.settings import Duration, FilePath, MailAddress, Section, Words, listed
+
+_COMMAND_TIMEOUT = 30.0  # seconds a password command may take
+
+
+class Secret(Section):
+    """Where a password stands; it is read when it is needed and never kept in the file itself."""
+
+    file: FilePath | None = None
+    env: str | None = None
+    command: str | list[str] | None = None
+    credential: str | None = None
+    """Name of a systemd credential (LoadCredential=)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_inline(cls, value: object) -> object:
+        if isinstance(value, str):
+            raise ValueError('no secret stands in this file: write { file = "..." }, { env = "..." } or { command = "..." }')
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Secret:
+        if sum(source is not None for source in (self.file, self.env, self.command, self.credential)) != 1:
+            raise ValueError("give exactly one of file, env, command, credential")
+        return self
+
+    def read(self) -> SecretStr:
+        """The secret itself, hidden in repr; OSError or LookupError says where it should have been."""
+        if self.env is not None:
+            if self.env not in os.environ:
+                raise LookupError(f"environment variable {self.env} is not set")
+            return SecretStr(os.environ[self.env])
+        if self.command is not None:
+            return SecretStr(self._from_command(self.command))
+        if self.credential is not None:
+            folder = os.environ.get("CREDENTIALS_DIRECTORY")
+            if folder is None:
+                raise LookupError(f"credential {self.credential}: not started by systemd with LoadCredential=")
+            return SecretStr(Path(folder, self.credential).read_text("utf-8").rstrip("\r\n"))
+        assert self.file is not None
+        return SecretStr(self.file.read_text("utf-8").rstrip("\r\n"))
+
+    @staticmethod
+    def _from_command(command: str | list[str]) -> str:
+        try:
+            # The owner's own file names the command; it is the point of the setting to run it.
+            done = subprocess.run(  # noqa: S603
+                command if isinstance(command, list) else ["/bin/sh", "-c", command],
+                capture_output=True, text=True, check=True, timeout=_COMMAND_TIMEOUT,
+            )
+        except (subprocess.SubprocessError, OSError) as exc:
+            raise LookupError(f"password command failed ({type(exc).__name__})") from None
+        return done.stdout.rstrip("\r\n")
+
+
+class Me(Section):
+    """The owner: who they are and what they care about."""
+
+    name: str = ""
+    addresses: Annotated[tuple[MailAddress, ...], BeforeValidator(listed)] = ()
+    aliases: Words = ()
+    contact: MailAddress | None = None
+    topics: Words = ()
+    institution: Words = ()
+    language: str = "en"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            near = difflib.get_close_matches(value, available_timezones(), 1)
+            raise ValueError(f"{value!r} is no time zone" + (f", did you mean {near[0]!r}?" if near else ""))
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+
+class Dav(Section):
+    """An address book (CardDAV) or calendar (CalDAV) on a server of the owner's."""
+
+    url: str
+    user: str
+    password: Secret
+
+
+class EvidenceFiles(Section):
+    contacts: tuple[FilePath | Dav, ...] = ()
+    calendars: tuple[FilePath | Dav, ...] = ()
+    connections: FilePath | None = None
+    sent: tuple[FilePath, ...] = ()
+    received: tuple[FilePath, ...] = ()
+
+    @field_validator("contacts", "calendars", "sent", "received", mode="before")
+    @classmethod
+    def _one_or_more(cls, value: object) -> object:
+        return [value] if isinstance(value, (str, dict)) else value
+
+
+class Authentication(Section):
+    authserv_id: Words = ()
+    dkim: Literal["header", "verify"] = "header"
+
+
+class Folders(Section):
+    inbox: str = "INBOX"
+    accept: str = "Invitations/Accept"
+    review: str = "Invitations/Review"
+    declined: str = "Invitations/Declined"
+    sent: str | None = None
+    """None: the one the server marks as \\Sent."""
+    drafts: str | None = None
+
+
+class Imap(Section):
+    host: str
+    port: int = Field(default=993, ge=1, le=65535)
+    tls: Literal["implicit", "starttls"] = "implicit"
+    user: str
+    password: Secret | None = None
+    oauth: Literal["google", "microsoft"] | None = None
+    ca_file: FilePath | None = None
+    folders: Folders = Folders()
+    poll: Duration = timedelta(minutes=5)
+    """How often to look when the server has no IDLE, and at the latest when it has."""
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Imap:
+        if (self.password is None) == (self.oauth is None):
+            raise ValueError("give either password or oauth")
+        return self
+
+
+class Smtp(Section):
+    host: str
+    port: int = Field(default=465, ge=1, le=65535)
+    tls: Literal["implicit", "starttls"] | None = None
+    """None: implicit on 465, STARTTLS (never optional) elsewhere."""
+    user: str
+    password: Secret | None = None
+    oauth: Literal["google", "microsoft"] | None = None
+    ca_file: FilePath | None = None
+    bounces: MailAddress | None = None
+    """Envelope sender; None: the address in From."""
+    keeps_copy: bool = False
+    """The provider puts what it sends into Sent by itself (Gmail does)."""
+
+    @field_validator("port")
+    @classmethod
+    def _submission(cls, value: int) -> int:
+        if value == 25:
+            raise ValueError("port 25 is for servers among themselves; use 465, or 587 with STARTTLS")
+        return value
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Smtp:
+        if (self.password is None) == (self.oauth is None):
+            raise ValueError("give either password or oauth")
+        return self
+
+
+class Delivery(Section):
+    mode: Literal["observe", "draft", "send"] = "draft"
+    hold: Duration = timedelta(minutes=15)
+    window: Duration = timedelta(days=30)
+    per_hour: int = Field(default=10, ge=1)
+    per_day: int = Field(default=30, ge=1)
+    per_domain: int = Field(default=5, ge=1)
+    """Answers a day into one domain."""
+
+    @field_validator("window")
+    @classmethod
+    def _a_day_at_least(cls, value: timedelta) -> timedelta:
+        if value < timedelta(days=1):
+            raise ValueError("the window is one day at least")
+        return value
+
+
+class Digest(Section):
+    day: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
+    time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
+    to: MailAddress | None = None
+    empty: Literal["send", "skip"] = "send"
+
+
+class JournalSettings(Section):
+    url: str | None = None
+    """None: a SQLite file in the state directory."""
+
+
+class Config(Section):
+    """One owner's file."""
+
+    me: Me = Me()
+    policy: PolicySettings = PolicySettings()
+    rule: tuple[Rule, ...] = ()
+    group: tuple[Group, ...] = ()
+    evidence: EvidenceFiles = EvidenceFiles()
+    authentication: Authentication = Authentication()
+    imap: Imap | None = None
+    smtp: Smtp | None = None
+    delivery: Delivery = Delivery()
+    digest: Digest = Digest()
+    journal: JournalSettings = JournalSettings()
+    path: Path | None = Field(default=None, exclude=True)
+    """The file these settings came from."""
+
+    @property
+    def owner(self) -> str:
+        """The owner's name in journal, logs and state directory: the file's stem."""
+        return self.path.stem if self.path else "me"
+
+
+def load(path: Path) -> Config:
+    """The settings of a file; BadConfig names all its faults."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        why = "is not UTF-8" if isinstance(exc, UnicodeDecodeError) else exc.strerror or str(exc)
+        raise BadConfig(str(path), (f"cannot be read: {why}",)) from None
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise BadConfig(str(path), (f"is not TOML: {exc}",)) from None
+    if "path" in table:
+        raise BadConfig(str(path), ("path: unknown",))
+    try:
+        return Config.model_validate({**table, "path": path}, context={"folder": path.parent.absolute()})
+    except ValidationError as exc:
+        faults = tuple(_fault(error, text) for error in exc.errors(include_url=False))
+        raise BadConfig(str(path), tuple(dict.fromkeys(faults))) from None
+
+
+def _fault(error: Any, text: str) -> str:
+    """One fault as a sentence: where, what, and what to do about it."""
+    where = tuple(part for part in error["loc"] if not _names_a_type(part))
+    key = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
+    line = line_of(where, text)
+    place = f"line {line}: {key}" if line else key
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(where[-1]), _keys_beside(where), 1, cutoff=0.5)
+        return f"{place}: unknown" + (f", did you mean {near[0]}?" if near else "")
+    if error["type"] == "missing":
+        return f"{place}: missing"
+    message: str = error["msg"]
+    return f"{place}: {message.removeprefix('Value error, ')}"
+
+
+def _names_a_type(part: object) -> bool:
+    # In a union pydantic puts the branch it tried into the path of the error.
+    return part in ("Dav", "function-after[_beside_the_file(), path]", "path") and part != "path"
+
+
+def _keys_beside(where: tuple[str | int, ...]) -> list[str]:
+    model: Any = Config
+    for part in where[:-1]:
+        if isinstance(part, int):
+            continue
+        model = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+        if model is None:
+            return []
+    return [name for name in model.model_fields if not (model is Config and name == "path")]
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_in(part) for part in getattr(annotation, "__args__", ()))
+    return next((model for model in inner if model is not None), None)
+
+
+def line_of(where: tuple[str | int, ...], text: str) -> int | None:
+    """The line (from 1) on which a key stands, or failing that its table; tomllib does not tell."""
+    best, found_depth = None, 0
+    table: tuple[str | int, ...] = ()
+    counts: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if header := re.match(r"\[\[\s*([\w.-]+)\s*\]\]", stripped):
+            counts[header[1]] = counts.get(header[1], -1) + 1
+            table = (*header[1].split("."), counts[header[1]])
+            here = table
+        elif header := re.match(r"\[\s*([\w.-]+)\s*\]", stripped):
+            table = tuple(header[1].split("."))
+            here = table
+        elif key := re.match(r"([\w.-]+)\s*=", stripped):
+            here = (*table, *key[1].split("."))
+        else:
+            continue
+        depth = len(here)
+        if here == where[:depth] and depth > found_depth:
+            best, found_depth = number, depth
+    return best

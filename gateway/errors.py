@@ -1,0 +1,69 @@
+"""Every exception rsvpd raises on purpose; each tells its catcher what to do."""
+
+from __future__ import annotations
+
+
+class RsvpdError(Exception):
+    """Base of all; its text is fit for the owner's eyes."""
+
+
+class Unreadable(RsvpdError):
+    """This mail cannot be judged: malformed, over a cap, or a known network's unknown layout. Keep it, show it."""
+
+    def __init__(self, why: str, *, network: str | None = None) -> None:
+        super().__init__(why)
+        self.network = network
+
+
+class Ambiguous(RsvpdError):
+    """Two networks claim the same mail: a fault of ours that no answer may rest on."""
+
+
+class BadConfig(RsvpdError):
+    """The configuration cannot be used; carries every fault of the file at once."""
+
+    def __init__(self, path: str, faults: tuple[str, ...]) -> None:
+        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
+        self.path = path
+        self.faults = faults
+
+
+class BadTemplate(RsvpdError):
+    """A reply template that cannot be rendered or may not be sent."""
+
+
+class BadSource(RsvpdError):
+    """An evidence source that cannot be read now; what is known of it stays as it was."""
+
+
+class JournalFailed(RsvpdError):
+    """The journal cannot be opened or written: nothing may be acknowledged or sent."""
+
+
+class MailboxFailed(RsvpdError):
+    """The IMAP server did not do what was asked. `permanent`: no use trying again before somebody acts."""
+
+    def __init__(self, why: str, *, permanent: bool = False) -> None:
+        super().__init__(why)
+        self.permanent = permanent
+
+
+class SendFailed(RsvpdError):
+    """The SMTP server did not take the mail, and it is certain that it did not.
+
+    `permanent`: it will never take it. `setup`: nothing can be sent at all until the owner acts
+    (login refused, certificate wrong), the mail itself is not at fault.
+    """
+
+    def __init__(self, why: str, *, permanent: bool = False, setup: bool = False) -> None:
+        super().__init__(why)
+        self.permanent = permanent
+        self.setup = setup
+
+
+class SendUncertain(RsvpdError):
+    """The final dot may have reached the server and no answer came back: never send this again unasked."""
+
+
+class DnsAway(RsvpdError):
+    """A name server did not answer: try again later, decide nothing."""
