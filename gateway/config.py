@@ -45,7 +45,7 @@ class Secret(Section):
     @classmethod
     def _not_inline(cls, value: object) -> object:
         if isinstance(value, str):
-            raise ValueError('no secret stands in this file: write { file = "..." }, { env = "..." } or { command = "..." }')
+            raise ValueError('no secret stands in this file: write { file = "..." }, { env = "..." } or the like')
         return value
 
     @model_validator(mode="after")
@@ -67,7 +67,7 @@ class Secret(Section):
             if folder is None:
                 raise LookupError(f"credential {self.credential}: not started by systemd with LoadCredential=")
             return SecretStr(Path(folder, self.credential).read_text("utf-8").rstrip("\r\n"))
-        assert self.file is not None
+        assert self.file is not None  # _exactly_one
         return SecretStr(self.file.read_text("utf-8").rstrip("\r\n"))
 
     @staticmethod
