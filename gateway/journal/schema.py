@@ -2,6 +2,158 @@
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
+
+# SQLite only numbers rows by itself in a column of exactly INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment as ISO 8601 text in UTC: readable in any client, and sorting as text sorts by time."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+# A person's invitation on a network and all that happened to it.
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("number", Integer, nullable=False),  # "c17" on screen; counted per owner
+    Column("network", String, nullable=False),
+    Column("invitation", String),
+    Column("profile", String),
+    Column("person_name", String),
+    Column("opened_by", String, nullable=False),
+    Column("opened", Utc, nullable=False),
+    Column("inviter", JSON, nullable=False),  # model.Person
+    Column("verdict", String, nullable=False),
+    Column("decided_by", String, nullable=False),  # "policy" or "owner"
+    Column("changed", Utc, nullable=False),
+    UniqueConstraint("owner", "number"),
+)
+Index("cases_invitation", cases.c.owner, cases.c.invitation)
+Index("cases_profile", cases.c.owner, cases.c.profile)
+Index("cases_name", cases.c.owner, cases.c.person_name)
+Index("cases_changed", cases.c.owner, cases.c.changed)
+
+# A mail's row in the journal.
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("key", String(64), nullable=False),  # the mail itself, however often and by whatever way it comes
+    Column("message_id", String),
+    Column("raw", LargeBinary),  # None once retention has dropped it
+    Column("taken_in", Utc, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),  # readings begun; a mail that kills us is set aside
+    Column("state", String(12), nullable=False),
+    Column("case_id", _Id, ForeignKey("cases.id")),
+    Column("judgement", JSON),  # what explain --json prints
+    Column("judged", Utc),
+    Column("policy", String(64)),  # fingerprint of the policy it was judged under
+    Column("recipient", String),  # of our answer
+    Column("template", String),
+    Column("letter_id", String),  # Message-ID of our answer
+    Column("not_before", Utc),
+    Column("sends", Integer, nullable=False, default=0),
+    Column("settled", Utc),
+    Column("why", Text, nullable=False, default=""),
+    Column("folder", String),
+    Column("uidvalidity", BigInteger),
+    Column("uid", BigInteger),
+    Column("filed", String),  # the folder it was put into; None: still to do
+    UniqueConstraint("owner", "key"),
+)
+Index("entries_state", entries.c.owner, entries.c.state, entries.c.not_before)
+Index("entries_case", entries.c.case_id)
+Index("entries_recipient", entries.c.owner, entries.c.recipient)
+Index("entries_letter", entries.c.owner, entries.c.letter_id)
+Index("entries_settled", entries.c.owner, entries.c.settled)
+Index("entries_taken_in", entries.c.owner, entries.c.taken_in)
+
+# What happened, appended and never changed; each row's hash covers the one before it.
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("entry_id", _Id),
+    Column("case_id", _Id),
+    Column("what", String(24), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+Index("events_owner", events.c.owner, events.c.id)
+Index("events_case", events.c.case_id)
+Index("events_at", events.c.owner, events.c.at)
+
+# How far a mailbox folder has been read.
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("folder", String, primary_key=True),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+)
+
+# One row a weekly summary: claimed before it is sent, so that no week has two.
+digests = Table(
+    "digests",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("week", String(8), primary_key=True),  # ISO, "2026-W47"
+    Column("at", Utc, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("why", Text, nullable=False, default=""),
+)
+
+# Policies that decisions were made under, by fingerprint.
+policies = Table(
+    "policies",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("since", Utc, nullable=False),
+)
+
+# A few facts about the owner's gateway: paused, version of these tables.
+facts = Table(
+    "facts",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
