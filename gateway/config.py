@@ -76,7 +76,10 @@ class Secret(Section):
             # The owner's own file names the command; it is the point of the setting to run it.
             done = subprocess.run(  # noqa: S603
                 command if isinstance(command, list) else ["/bin/sh", "-c", command],
-                capture_output=True, text=True, check=True, timeout=_COMMAND_TIMEOUT,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=_COMMAND_TIMEOUT,
             )
         except (subprocess.SubprocessError, OSError) as exc:
             raise LookupError(f"password command failed ({type(exc).__name__})") from None

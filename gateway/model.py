@@ -293,3 +293,50 @@ class Judgement:
     decision: Decision
     findings: Findings | None = None
     reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A person's invitation on a network and where it stands."""
+
+    id: int
+    name: str  # "c17"
+    network: str
+    inviter: Person
+    verdict: Verdict
+    decided_by: str  # "policy" or "owner"
+    opened: datetime
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mail lies on the IMAP server."""
+
+    folder: str
+    uidvalidity: int
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mail's row in the journal."""
+
+    id: int
+    key: str
+    state: State
+    taken_in: datetime
+    tries: int
+    raw: bytes | None = field(default=None, repr=False)  # None once retention has dropped it
+    message_id: str | None = None
+    case_id: int | None = None
+    case: str | None = None  # "c17"
+    judgement: dict[str, object] | None = field(default=None, repr=False)  # as `explain --json` prints it
+    reply: Reply | None = None
+    letter_id: str | None = None  # Message-ID of our answer
+    not_before: datetime | None = None
+    settled: datetime | None = None
+    sends: int = 0
+    why: str = ""
+    place: Place | None = None
+    filed: str | None = None

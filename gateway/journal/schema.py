@@ -86,6 +86,7 @@ entries = Table(
     Column("letter_id", String),  # Message-ID of our answer
     Column("not_before", Utc),
     Column("sends", Integer, nullable=False, default=0),
+    Column("claimed", Utc),  # when it last went towards the wire
     Column("settled", Utc),
     Column("why", Text, nullable=False, default=""),
     Column("folder", String),
@@ -98,6 +99,7 @@ Index("entries_state", entries.c.owner, entries.c.state, entries.c.not_before)
 Index("entries_case", entries.c.case_id)
 Index("entries_recipient", entries.c.owner, entries.c.recipient)
 Index("entries_letter", entries.c.owner, entries.c.letter_id)
+Index("entries_claimed", entries.c.owner, entries.c.claimed)
 Index("entries_settled", entries.c.owner, entries.c.settled)
 Index("entries_taken_in", entries.c.owner, entries.c.taken_in)
 

@@ -1,0 +1,332 @@
+"""The journal: what came in, what was decided and why, what went out. All SQL stands in this package.
+
+Intake and worker meet only here. A method that changes something is one transaction, on disk when it returns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gateway.cases import INVITES
+from gateway.errors import JournalFailed
+from gateway.journal import casebook
+from gateway.journal import entries as _entries
+from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
+from gateway.journal.schema import cursors, digests, entries, events, facts, policies
+from gateway.journal.store import Store, append
+from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as `show` prints it."""
+
+    at: datetime
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What follows from a judgement: the state of its entry and, where an answer may go out, when and to whom."""
+
+    state: State
+    why: str = ""
+    not_before: datetime | None = None
+    recipient: str | None = None
+    letter_id: str | None = None
+    policy: str = ""  # fingerprint of the policy it rests on
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """One owner's rows."""
+
+    store: Store
+    owner: str
+
+    # Taking in
+
+    def take_in(self, *, key: str, message_id: str | None, raw: bytes, place: Place | None, now: datetime) -> bool:
+        """Store a mail; False when it is already here, by whatever way it came."""
+        with self.store.write() as connection:
+            return _entries.take_in(
+                connection, self.owner, key=key, message_id=message_id, raw=raw, place=place, now=now
+            )
+
+    def cursor(self, folder: str) -> tuple[int, int]:
+        """UIDVALIDITY and highest UID read in a folder; (0, 0) when it never was."""
+        query = select(cursors.c.uidvalidity, cursors.c.uid).where(
+            cursors.c.owner == self.owner, cursors.c.folder == folder
+        )
+        with self.store.read() as connection:
+            found = connection.execute(query).first()
+        return (found.uidvalidity, found.uid) if found else (0, 0)
+
+    def advance(self, folder: str, uidvalidity: int, uid: int) -> None:
+        """Note how far a folder has been read; only after what was found is taken in."""
+        row = {"owner": self.owner, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
+        self._upsert(cursors, row, keys=("owner", "folder"))
+
+    # Judging
+
+    def find_case(self, notification: Notification) -> Case | None:
+        with self.store.read() as connection:
+            return casebook.find(connection, self.owner, notification)
+
+    def earlier(self, notification: Notification) -> int:
+        """How many other cases of this person ended in a decline."""
+        with self.store.read() as connection:
+            own = casebook.find(connection, self.owner, notification)
+            return casebook.earlier_declines(connection, self.owner, notification, own)
+
+    def begin_reading(self, entry: Entry) -> int:
+        """Count a try before the mail is read, so that one that kills the process is set aside in the end."""
+        with self.store.write() as connection:
+            connection.execute(update(entries).where(entries.c.id == entry.id).values(tries=entries.c.tries + 1))
+        return entry.tries + 1
+
+    def judged(
+        self, entry: Entry, judgement: Judgement, account: dict[str, Any], ruling: Ruling, now: datetime
+    ) -> None:
+        """Write a judgement and what follows from it down; an invitation opens its case or continues it."""
+        decision = judgement.decision
+        with self.store.write() as connection:
+            case = self._case_of(connection, judgement, now)
+            connection.execute(
+                update(entries)
+                .where(entries.c.id == entry.id)
+                .values(
+                    state=ruling.state,
+                    why=ruling.why,
+                    case_id=case.id if case else None,
+                    judgement=account,
+                    judged=now,
+                    policy=ruling.policy,
+                    recipient=ruling.recipient,
+                    template=decision.template,
+                    letter_id=ruling.letter_id,
+                    not_before=ruling.not_before,
+                    settled=now,
+                )
+            )
+            because = "; ".join((f"rule {decision.rule}", *decision.because))
+            self._append(connection, now, str(decision.verdict), because, entry.id, case)
+            self._append(connection, now, str(ruling.state), ruling.why, entry.id, case)
+
+    def _case_of(self, connection: Connection, judgement: Judgement, now: datetime) -> Case | None:
+        notification = judgement.findings.notification if judgement.findings else None
+        if notification is None or notification.kind not in INVITES:
+            return None
+        found = casebook.find(connection, self.owner, notification)
+        if found is None:
+            return casebook.open_case(connection, self.owner, notification, judgement.decision.verdict, now)
+        casebook.learn(connection, found, notification)
+        return found
+
+    def set_aside(self, entry: Entry, why: str, now: datetime) -> None:
+        """Keep a mail that cannot be judged for the owner to see."""
+        with self.store.write() as connection:
+            _entries.settle(connection, self.owner, entry, State.UNREADABLE, now, why=why)
+
+    # Delivering
+
+    def claim(self, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
+        """Take a due answer for sending; None when it is ours, else why not."""
+        with self.store.write() as connection:
+            return _entries.claim(connection, self.owner, entry, limits, now)
+
+    def mark_dot(self, entry: Entry, now: datetime) -> None:
+        """Note that the final dot is about to go out; JournalFailed when the claim is no longer ours."""
+        with self.store.write() as connection:
+            if not _entries.mark_dot(connection, self.owner, entry, now):
+                raise JournalFailed(f"entry {entry.id} was taken from us while sending")
+
+    def settle(
+        self, entry: Entry, state: State, now: datetime, *, why: str = "", not_before: datetime | None = None
+    ) -> None:
+        """Write down the outcome of a step towards the wire."""
+        with self.store.write() as connection:
+            _entries.settle(connection, self.owner, entry, state, now, why=why, not_before=not_before)
+
+    def recover(self, now: datetime) -> list[Entry]:
+        """Put right what a crash left half done; the entries concerned."""
+        with self.store.write() as connection:
+            return list(_entries.recover(connection, self.owner, now))
+
+    def release(self, now: datetime) -> None:
+        """Make answers due whose hold has ended."""
+        with self.store.write() as connection:
+            over = (entries.c.owner == self.owner, entries.c.state == State.HELD, entries.c.not_before <= now)
+            connection.execute(update(entries).where(*over).values(state=State.DUE))
+
+    # Filing
+
+    def filed(self, entry: Entry, folder: str, now: datetime) -> None:
+        """Note that a mail lies where it belongs."""
+        with self.store.write() as connection:
+            connection.execute(update(entries).where(entries.c.id == entry.id).values(filed=folder))
+            self._append(connection, now, "filed", folder, entry.id, None)
+
+    # Looking
+
+    def entries(self, *states: State) -> list[Entry]:
+        """Entries in the given states, oldest first."""
+        return self._find(entries.c.state.in_(states))
+
+    def due(self, now: datetime) -> list[Entry]:
+        """Answers that may go out now."""
+        return self._find(entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= now))
+
+    def unfiled(self) -> list[Entry]:
+        """Judged mails that lie in the mailbox where they came in."""
+        return self._find(entries.c.state != State.NEW, entries.c.uid.is_not(None), entries.c.filed.is_(None))
+
+    def of_case(self, case: Case) -> list[Entry]:
+        return self._find(entries.c.case_id == case.id)
+
+    def entry(self, entry_id: int) -> Entry:
+        """The entry as it stands now."""
+        return self._find(entries.c.id == entry_id)[0]
+
+    def between(self, start: datetime, end: datetime) -> list[Entry]:
+        """Entries taken in, or settled, in a span of time."""
+        return self._find(
+            (entries.c.taken_in >= start) & (entries.c.taken_in < end)
+            | (entries.c.settled >= start) & (entries.c.settled < end)
+        )
+
+    def next_wake(self) -> datetime | None:
+        """When the next held or postponed answer comes due."""
+        query = select(func.min(entries.c.not_before)).where(
+            entries.c.owner == self.owner, entries.c.state.in_(WAITING)
+        )
+        with self.store.read() as connection:
+            found: datetime | None = connection.execute(query).scalar()
+        return found
+
+    def _find(self, *conditions: ColumnElement[bool]) -> list[Entry]:
+        with self.store.read() as connection:
+            return _entries.find(connection, self.owner, *conditions)
+
+    def cases(self) -> list[Case]:
+        """All cases, the one that changed last first."""
+        with self.store.read() as connection:
+            return casebook.listing(connection, self.owner)
+
+    def case(self, name: str) -> Case | None:
+        """The case called "c17"."""
+        with self.store.read() as connection:
+            return casebook.by_name(connection, self.owner, name)
+
+    def history(self, case: Case) -> list[Event]:
+        """What happened in a case, in order."""
+        of_case = select(entries.c.id).where(entries.c.case_id == case.id)
+        query = (
+            select(events.c.at, events.c.what, events.c.why)
+            .where(events.c.owner == self.owner, (events.c.case_id == case.id) | events.c.entry_id.in_(of_case))
+            .order_by(events.c.id)
+        )
+        with self.store.read() as connection:
+            return [Event(at=row.at, what=row.what, why=row.why) for row in connection.execute(query)]
+
+    # The owner's word
+
+    def overrule(self, case: Case, verdict: Verdict, why: str, now: datetime) -> None:
+        """Record the owner's decision over the policy's; a waiting answer it contradicts is taken back."""
+        with self.store.write() as connection:
+            casebook.overrule(connection, case, verdict, now)
+            self._append(connection, now, f"owner: {verdict}"[:24], why, None, case)
+            if verdict is not Verdict.DECLINE:
+                waiting = _entries.find(
+                    connection, self.owner, entries.c.case_id == case.id, entries.c.state.in_(WAITING)
+                )
+                for entry in waiting:
+                    _entries.settle(connection, self.owner, entry, State.CLOSED, now, why=why)
+
+    def answer(self, entry: Entry, account: dict[str, Any], ruling: Ruling, now: datetime) -> None:
+        """Set an answer the owner asked for on its way."""
+        with self.store.write() as connection:
+            connection.execute(
+                update(entries)
+                .where(entries.c.id == entry.id, entries.c.state.not_in(ON_THE_WIRE))
+                .values(judgement=account, recipient=ruling.recipient, letter_id=ruling.letter_id)
+            )
+            _entries.settle(
+                connection, self.owner, entry, ruling.state, now, why=ruling.why, not_before=ruling.not_before
+            )
+
+    # Facts about the gateway
+
+    def fact(self, name: str) -> str | None:
+        query = select(facts.c.value).where(facts.c.owner == self.owner, facts.c.name == name)
+        with self.store.read() as connection:
+            return connection.execute(query).scalar()
+
+    def set_fact(self, name: str, value: str | None) -> None:
+        """Remember a fact about this owner's gateway; None forgets it."""
+        if value is not None:
+            self._upsert(facts, {"owner": self.owner, "name": name, "value": value}, keys=("owner", "name"))
+            return
+        with self.store.write() as connection:
+            connection.execute(delete(facts).where(facts.c.owner == self.owner, facts.c.name == name))
+
+    def keep_policy(self, fingerprint: str, text: str, now: datetime) -> None:
+        """Keep the policy that decisions are made under."""
+        row = {"owner": self.owner, "fingerprint": fingerprint, "text": text, "since": now}
+        with self.store.write() as connection:
+            have = select(policies).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
+            if connection.execute(have).first() is None:
+                connection.execute(insert(policies).values(**row))
+
+    # The weekly summary
+
+    def claim_digest(self, week: str, now: datetime) -> bool:
+        """Take a week's summary for sending; False when it is taken already."""
+        row = {"owner": self.owner, "week": week, "at": now, "state": State.SENDING}
+        try:
+            with self.store.write() as connection:
+                connection.execute(insert(digests).values(**row))
+        except JournalFailed as exc:
+            if isinstance(exc.__cause__, IntegrityError):
+                return False
+            raise
+        return True
+
+    def settle_digest(self, week: str, state: State, why: str = "") -> None:
+        with self.store.write() as connection:
+            mine = (digests.c.owner == self.owner, digests.c.week == week)
+            connection.execute(update(digests).where(*mine).values(state=state, why=why))
+
+    def digest_state(self, week: str) -> State | None:
+        query = select(digests.c.state).where(digests.c.owner == self.owner, digests.c.week == week)
+        with self.store.read() as connection:
+            found = connection.execute(query).scalar()
+        return State(found) if found else None
+
+    def release_digest(self, week: str) -> None:
+        """Give a week back whose summary surely was not sent."""
+        with self.store.write() as connection:
+            connection.execute(delete(digests).where(digests.c.owner == self.owner, digests.c.week == week))
+
+    # Plumbing
+
+    def _append(
+        self, connection: Connection, at: datetime, what: str, why: str, entry_id: int | None, case: Case | None
+    ) -> None:
+        append(
+            connection, owner=self.owner, at=at, what=what, why=why, entry_id=entry_id,
+            case_id=case.id if case else None,
+        )  # fmt: skip
+
+    def _upsert(self, table: Table, row: dict[str, Any], *, keys: tuple[str, ...]) -> None:
+        with self.store.write() as connection:
+            mine = [table.c[key] == row[key] for key in keys]
+            values = {name: value for name, value in row.items() if name not in keys}
+            if connection.execute(update(table).where(*mine).values(**values)).rowcount == 0:
+                connection.execute(insert(table).values(**row))

@@ -1,0 +1,211 @@
+"""The mails in the journal and the way of an answer: every step towards the wire is on disk before it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gateway.journal.schema import cases, entries
+from gateway.journal.store import append
+from gateway.model import Channel, Entry, Place, Reply, State
+
+# In these states the network's inviter has, or may have, our answer.
+ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
+WAITING = (State.HELD, State.DUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often the owner lets answers go out."""
+
+    window: timedelta
+    per_hour: int
+    per_day: int
+    per_domain: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Why an answer may not go out: not before `until`, or not at all by itself (None)."""
+
+    why: str
+    until: datetime | None = None
+
+
+def row_to_entry(row: RowMapping) -> Entry:
+    judgement = row["judgement"]
+    reply = judgement.get("reply") if judgement else None
+    placed = row["uid"] is not None
+    return Entry(
+        id=row["id"],
+        key=row["key"],
+        state=State(row["state"]),
+        taken_in=row["taken_in"],
+        tries=row["tries"],
+        raw=row["raw"],
+        message_id=row["message_id"],
+        case_id=row["case_id"],
+        case=f"c{row['number']}" if row["number"] is not None else None,
+        judgement=judgement,
+        reply=Reply(**{**reply, "channel": Channel(reply["channel"])}) if reply else None,
+        letter_id=row["letter_id"],
+        not_before=row["not_before"],
+        settled=row["settled"],
+        sends=row["sends"],
+        why=row["why"],
+        place=Place(row["folder"], row["uidvalidity"], row["uid"]) if placed else None,
+        filed=row["filed"],
+    )
+
+
+def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
+    """Entries of an owner in the order they were taken in."""
+    query = (
+        select(entries, cases.c.number)
+        .outerjoin(cases, entries.c.case_id == cases.c.id)
+        .where(entries.c.owner == owner, *conditions)
+        .order_by(entries.c.id)
+        .limit(limit)
+    )
+    return [row_to_entry(row) for row in connection.execute(query).mappings()]
+
+
+def take_in(
+    connection: Connection,
+    owner: str,
+    *,
+    key: str,
+    message_id: str | None,
+    raw: bytes,
+    place: Place | None,
+    now: datetime,
+) -> bool:
+    """Store a mail; False when it is already here."""
+    row = {
+        "owner": owner,
+        "key": key,
+        "message_id": message_id,
+        "raw": raw,
+        "taken_in": now,
+        "state": State.NEW,
+        **(asdict(place) if place else {}),
+    }
+    try:
+        with connection.begin_nested():
+            new_id = connection.execute(insert(entries).values(**row).returning(entries.c.id)).scalar_one()
+    except IntegrityError:
+        if place:
+            _moved_here(connection, owner, key, place)
+        return False
+    append(connection, owner=owner, at=now, what="taken-in", entry_id=new_id)
+    return True
+
+
+def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> None:
+    # The same mail lies somewhere new: the server renumbered the folder, or the owner moved it back. Only a
+    # mail that is not filed yet needs to know.
+    unfiled = (entries.c.owner == owner, entries.c.key == key, entries.c.filed.is_(None))
+    connection.execute(update(entries).where(*unfiled).values(**asdict(place)))
+
+
+def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
+    """Take a due answer for sending; None when it is ours. Another may have been quicker: that is a denial too."""
+    denied = _answered_lately(connection, owner, entry, limits, now) or _over_budget(
+        connection, owner, entry, limits, now
+    )
+    if denied:
+        return denied
+    took = connection.execute(
+        update(entries)
+        .where(entries.c.id == entry.id, entries.c.state == State.DUE)
+        .values(state=State.SENDING, claimed=now, sends=entries.c.sends + 1)
+    )
+    if took.rowcount != 1:
+        return Denied("it is no longer due")
+    append(connection, owner=owner, at=now, what="sending", entry_id=entry.id)
+    return None
+
+
+def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
+    recipient = entry.reply.to if entry.reply else None
+    own_case = select(entries.c.case_id).where(entries.c.id == entry.id).scalar_subquery()
+    same_person = select(cases.c.id).where(
+        cases.c.owner == owner,
+        cases.c.profile == select(cases.c.profile).where(cases.c.id == own_case).scalar_subquery(),
+    )
+    query = (
+        select(entries.c.claimed)
+        .where(
+            entries.c.owner == owner,
+            entries.c.id != entry.id,
+            entries.c.state.in_(ON_THE_WIRE),
+            (entries.c.case_id == own_case)
+            | (
+                (entries.c.claimed > now - limits.window)
+                & ((entries.c.recipient == recipient) | entries.c.case_id.in_(same_person))
+            ),
+        )
+        .order_by(entries.c.claimed.desc())
+    )
+    last = connection.execute(query).scalars().first()
+    return Denied(f"this person was answered on {last:%Y-%m-%d} already") if last else None
+
+
+def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
+    domain = (entry.reply.to or "").rpartition("@")[2] if entry.reply else ""
+    into_domain = entries.c.recipient.endswith(f"@{domain}", autoescape=True)
+    budgets = (
+        (limits.per_hour, timedelta(hours=1), None, "an hour"),
+        (limits.per_day, timedelta(days=1), None, "a day"),
+        (limits.per_domain, timedelta(days=1), into_domain, f"a day to {domain}"),
+    )
+    for most, span, condition, words in budgets:
+        query = select(func.count(), func.min(entries.c.claimed)).where(
+            entries.c.owner == owner, entries.c.state.in_(ON_THE_WIRE), entries.c.claimed > now - span
+        )
+        sent, oldest = connection.execute(query if condition is None else query.where(condition)).one()
+        if sent >= most:
+            return Denied(f"{sent} answers {words} is the limit", until=oldest + span)
+    return None
+
+
+def mark_dot(connection: Connection, owner: str, entry: Entry, now: datetime) -> bool:
+    """Note that the final dot is about to go out; False when the claim is no longer ours."""
+    took = connection.execute(
+        update(entries).where(entries.c.id == entry.id, entries.c.state == State.SENDING).values(state=State.DOT)
+    )
+    if took.rowcount == 1:
+        append(connection, owner=owner, at=now, what="dot", entry_id=entry.id)
+    return took.rowcount == 1
+
+
+def settle(
+    connection: Connection,
+    owner: str,
+    entry: Entry,
+    state: State,
+    now: datetime,
+    *,
+    why: str = "",
+    not_before: datetime | None = None,
+) -> None:
+    """Write down the outcome of a step."""
+    connection.execute(
+        update(entries).where(entries.c.id == entry.id).values(state=state, why=why, not_before=not_before, settled=now)
+    )
+    append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
+
+
+def recover(connection: Connection, owner: str, now: datetime) -> Iterable[Entry]:
+    """After a start: what was claimed but had no dot may go again, what had one is the owner's to decide."""
+    for entry in find(connection, owner, entries.c.state.in_((State.SENDING, State.DOT))):
+        if entry.state is State.SENDING:
+            settle(connection, owner, entry, State.DUE, now, why="stopped before the mail was handed over")
+        else:
+            why = "stopped while the mail server was taking it; whether it did, nobody can tell"
+            settle(connection, owner, entry, State.UNCERTAIN, now, why=why)
+        yield entry

@@ -1,0 +1,168 @@
+"""The database under the journal: opened safely, written in short transactions, its events chained by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.errors import JournalFailed
+from gateway.journal.schema import events, metadata
+
+_BUSY = 30_000  # milliseconds a writer waits for another
+_READS = "rsvpd_reads"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One database, shared by the owners in it."""
+
+    engine: Engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that alone may write; on return it is on disk."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as exc:
+            raise JournalFailed(f"journal: {_plain(exc)}") from exc
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        try:
+            with self.engine.connect().execution_options(**{_READS: True}) as connection:
+                yield connection
+        except SQLAlchemyError as exc:
+            raise JournalFailed(f"journal: {_plain(exc)}") from exc
+
+
+def _plain(exc: SQLAlchemyError) -> str:
+    # SQLAlchemy's own text quotes the statement with its values: mail, addresses.
+    return str(getattr(exc, "orig", None) or type(exc).__name__)
+
+
+def open_file(path: Path) -> Store:
+    """The SQLite journal at a path, made if it is not there; JournalFailed if it cannot be trusted."""
+    _guard(path)
+    store = open_url(f"sqlite:///{path}")
+    try:
+        with store.read() as connection:
+            verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
+    except JournalFailed as exc:
+        raise JournalFailed(f"{path}: {exc}") from exc
+    if verdict != "ok":
+        raise JournalFailed(f"{path}: damaged ({verdict}); restore a backup from {path.parent}/backup")
+    return store
+
+
+def open_url(url: str) -> Store:
+    """The journal at a database URL, its tables made if they are not there."""
+    try:
+        engine = create_engine(url)
+    except (SQLAlchemyError, ImportError) as exc:
+        raise JournalFailed(f"journal url: {exc}") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _durable)
+        event.listen(engine, "begin", _begin_immediate)
+    store = Store(engine)
+    with store.write() as connection:
+        metadata.create_all(connection)
+    return store
+
+
+def _guard(path: Path) -> None:
+    """The journal is the owner's alone: no link, no foreign owner, nobody else may read it."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
+        try:
+            found = file.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            raise JournalFailed(f"{file}: is not a regular file")
+        if found.st_uid != os.geteuid():
+            raise JournalFailed(f"{file}: belongs to user {found.st_uid}, not to the one rsvpd runs as")
+        if found.st_mode & 0o077:
+            raise JournalFailed(f"{file}: others may read it (mode {found.st_mode & 0o777:o}); chmod 600 it")
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600))
+
+
+def _durable(connection: Any, _record: Any) -> None:
+    # SQLAlchemy is told to begin transactions itself (below); the driver must not.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # NORMAL loses acknowledged commits at a power cut, and a lost claim is a second answer.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    # A transaction that reads first and writes later would otherwise fail when another wrote in between.
+    reads = connection.get_execution_options().get(_READS)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def append(
+    connection: Connection,
+    *,
+    owner: str,
+    at: datetime,
+    what: str,
+    why: str = "",
+    entry_id: int | None = None,
+    case_id: int | None = None,
+) -> None:
+    """Add an event; its hash covers the owner's event before it, so that none can be taken out unseen."""
+    before = connection.execute(
+        select(events.c.hash).where(events.c.owner == owner).order_by(events.c.id.desc()).limit(1)
+    ).scalar()
+    row = {"owner": owner, "at": at, "what": what, "why": why, "entry_id": entry_id, "case_id": case_id}
+    connection.execute(insert(events).values(**row, hash=_link(before or "", row)))
+
+
+def first_broken_event(connection: Connection, owner: str) -> int | None:
+    """The id of the first event whose hash does not fit, None when the chain is whole."""
+    before = ""
+    for found in connection.execute(select(events).where(events.c.owner == owner).order_by(events.c.id)).mappings():
+        row = {name: found[name] for name in ("owner", "at", "what", "why", "entry_id", "case_id")}
+        if found["hash"] != _link(before, row):
+            return int(found["id"])
+        before = found["hash"]
+    return None
+
+
+def _link(before: str, row: dict[str, Any]) -> str:
+    text = "\x1f".join([before, *(str(row[name]) for name in sorted(row))])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def backup(store: Store, target: Path) -> None:
+    """Write a compact copy of a SQLite journal and prove that it can be read; the copy is the owner's alone."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600))
+    raw = store.engine.raw_connection()
+    try:
+        raw.cursor().execute("VACUUM INTO ?", (str(target),))
+    finally:
+        raw.close()
+    with closing(sqlite3.connect(target)) as copy:
+        verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
+        complete = copy.execute("SELECT count(*) FROM events").fetchone() is not None
+    if verdict != "ok" or not complete:
+        target.unlink(missing_ok=True)
+        raise JournalFailed(f"backup {target} is not sound ({verdict}); removed")
