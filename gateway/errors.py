@@ -67,3 +67,7 @@ class SendUncertain(RsvpdError):
 
 class DnsAway(RsvpdError):
     """A name server did not answer: try again later, decide nothing."""
+
+
+class BadLetter(RsvpdError):
+    """An answer that, read back, is not exactly what was decided: park it, never send it."""

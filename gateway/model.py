@@ -260,6 +260,7 @@ class Findings:
     note: Note
     dossier: Dossier
     earlier: int = 0  # other invitations of the same person that were already declined
+    malformed: tuple[str, ...] = ()  # defects of the mail in places that decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +338,7 @@ class Entry:
     not_before: datetime | None = None
     settled: datetime | None = None
     sends: int = 0
+    claimed: datetime | None = None  # when the answer last went towards the wire
     why: str = ""
     place: Place | None = None
     filed: str | None = None

@@ -173,6 +173,15 @@ class Journal:
             connection.execute(update(entries).where(entries.c.id == entry.id).values(filed=folder))
             self._append(connection, now, "filed", folder, entry.id, None)
 
+    def copied(self, entry: Entry, now: datetime) -> None:
+        """Note that our answer lies in Sent."""
+        with self.store.write() as connection:
+            connection.execute(update(entries).where(entries.c.id == entry.id).values(copied=now))
+
+    def uncopied(self) -> list[Entry]:
+        """Answers that went out and are not in Sent yet."""
+        return self._find(entries.c.state == State.SENT, entries.c.copied.is_(None))
+
     # Looking
 
     def entries(self, *states: State) -> list[Entry]:

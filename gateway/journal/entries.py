@@ -56,6 +56,7 @@ def row_to_entry(row: RowMapping) -> Entry:
         not_before=row["not_before"],
         settled=row["settled"],
         sends=row["sends"],
+        claimed=row["claimed"],
         why=row["why"],
         place=Place(row["folder"], row["uidvalidity"], row["uid"]) if placed else None,
         filed=row["filed"],

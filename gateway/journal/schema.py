@@ -92,6 +92,7 @@ entries = Table(
     Column("folder", String),
     Column("uidvalidity", BigInteger),
     Column("uid", BigInteger),
+    Column("copied", Utc),  # when our answer was put into Sent
     Column("filed", String),  # the folder it was put into; None: still to do
     UniqueConstraint("owner", "key"),
 )

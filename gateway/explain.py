@@ -1,0 +1,77 @@
+"""A judgement as `explain --json` prints it; the same object is kept in the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.model import Findings, Judgement, Note, Reply
+
+
+def account(judgement: Judgement, file: str | None) -> dict[str, Any]:
+    """The whole reasoning on one mail as plain data; None where there is nothing."""
+    return {
+        "file": file,
+        **_found(judgement.findings),
+        "case": judgement.case or None,
+        "verdict": str(judgement.decision.verdict),
+        "rule": judgement.decision.rule,
+        "because": list(judgement.decision.because),
+        "reply": _reply(judgement.reply),
+    }
+
+
+def _found(findings: Findings | None) -> dict[str, Any]:
+    if findings is None:
+        return _NOTHING
+    notification, provenance, dossier = findings.notification, findings.provenance, findings.dossier
+    inviter = notification.inviter
+    return {
+        "network": notification.network,
+        "kind": str(notification.kind),
+        "authentic": str(provenance.authentic),
+        "authentic_why": provenance.why,
+        "inviter": {
+            "name": inviter.name,
+            "headline": inviter.headline,
+            "company": inviter.company,
+            "profile_url": inviter.profile_url,
+            "address": inviter.address,
+        }
+        if inviter
+        else None,
+        "note": _note(findings.note),
+        "language": findings.note.language or notification.language,
+        "known": str(dossier.known),
+        "known_why": dossier.why,
+    }
+
+
+def _note(note: Note) -> dict[str, Any]:
+    return {"kind": str(note.kind), "text": note.text, "signals": [str(signal) for signal in note.signals]}
+
+
+_NOTHING: dict[str, Any] = {
+    "network": None,
+    "kind": "other",
+    "authentic": "none",
+    "authentic_why": "a mail of no network; its origin plays no part",
+    "inviter": None,
+    "note": {"kind": "default", "text": None, "signals": []},
+    "language": None,
+    "known": "no",
+    "known_why": "not an invitation",
+}
+
+
+def _reply(reply: Reply | None) -> dict[str, Any] | None:
+    if reply is None:
+        return None
+    return {
+        "template": reply.template,
+        "language": reply.language,
+        "channel": str(reply.channel),
+        "to": reply.to,
+        "subject": reply.subject,
+        "body": reply.body,
+        "short": reply.short,
+    }

@@ -1,0 +1,101 @@
+"""A reply as the bytes that go on the wire, and the proof that they say what was decided and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP, EmailPolicy, compat32
+from email.utils import format_datetime, getaddresses
+
+from gateway.errors import BadLetter
+from gateway.model import Mailbox, Reply
+
+_LARGEST = 16 * 1024  # bytes; an answer is a few lines
+_FIELDS = frozenset(
+    {"from", "to", "subject", "date", "message-id", "in-reply-to", "references"}
+    | {"auto-submitted", "x-auto-response-suppress", "precedence", "x-rsvpd-loop"}
+    | {"mime-version", "content-type", "content-transfer-encoding"}
+)
+_BARE = re.compile(rb"[^\r]\n|\r[^\n]|\r\Z|\A\n|\0")
+
+
+class _Policy(EmailPolicy):
+    """Leaves message ids whole: the standard policy turns long ones into encoded words, which breaks threads."""
+
+    # https://github.com/python/cpython/issues/85725
+    def fold(self, name: str, value: str) -> str:
+        if name.lower() in ("message-id", "in-reply-to", "references"):
+            return f"{name}: {value}\r\n"
+        return super().fold(name, value)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        return self.fold(name, value).encode("ascii")
+
+
+_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=78, cte_type="7bit", utf8=False)
+
+
+def letter_id(secret: bytes, entry_key: str, domain: str) -> str:
+    """The Message-ID of the answer to a mail: always the same, and nobody else can tell it beforehand."""
+    token = hmac.new(secret, entry_key.encode(), hashlib.sha256).hexdigest()[:32]
+    return f"<rsvpd.{token}@{domain}>"
+
+
+def compose(
+    reply: Reply,
+    *,
+    sender: Mailbox,
+    message_id: str,
+    answers: str | None,
+    loop: str,
+    now: datetime,
+    automatic: bool = True,
+) -> bytes:
+    """The mail that carries a reply; BadLetter when it would not be exactly that.
+
+    `answers` is the Message-ID of the notification. A draft is not `automatic`: the owner will send it.
+    """
+    message = EmailMessage(policy=_WIRE)
+    message["From"] = Address(sender.name, addr_spec=sender.address)
+    message["To"] = reply.to
+    message["Subject"] = reply.subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id
+    if answers:
+        message["In-Reply-To"] = answers
+        message["References"] = answers
+    if automatic:
+        message["Auto-Submitted"] = "auto-replied"  # RFC 3834 section 5.2
+        message["X-Auto-Response-Suppress"] = "All"
+        message["Precedence"] = "bulk"
+    message["X-Rsvpd-Loop"] = loop
+    encoding = "7bit" if _plain(reply.body) else "quoted-printable"
+    message.set_content(reply.body, charset="utf-8", cte=encoding)
+    raw = message.as_bytes()
+    _check(raw, reply, sender)
+    return raw
+
+
+def _plain(body: str) -> bool:
+    return all(line.isascii() and line.isprintable() and len(line) <= 78 for line in body.split("\n"))
+
+
+def _check(raw: bytes, reply: Reply, sender: Mailbox) -> None:
+    """Read our own bytes back with another parser, as the recipient's side will (CVE-2024-6923, CVE-2025-1795)."""
+    if len(raw) > _LARGEST:
+        raise BadLetter(f"the answer is {len(raw)} bytes long")
+    if _BARE.search(raw) or any(len(line) > 998 for line in raw.split(b"\r\n")):
+        raise BadLetter("the answer has a line that SMTP does not allow")
+    found = BytesParser(policy=compat32).parsebytes(raw)
+    names = [name.lower() for name in found.keys()]  # noqa: SIM118 - a Message's keys repeat
+    if len(names) != len(set(names)) or not set(names) <= _FIELDS:
+        raise BadLetter("the answer has header fields that were not meant")
+    if [address for _, address in getaddresses([found["To"]])] != [reply.to]:
+        raise BadLetter("the answer is not addressed to exactly the one recipient")
+    if [address for _, address in getaddresses([found["From"]])] != [sender.address]:
+        raise BadLetter("the answer is not from the owner alone")

@@ -1,0 +1,237 @@
+"""READ THIS FIRST: the way of a mail.
+
+judge() is the whole decision and writes nothing; `explain` and `replay` run it too. process() writes the
+judgement and what follows from it into the journal, deliver() takes an answer to the wire at most once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gateway.cases import INVITES
+from gateway.errors import Ambiguous, BadLetter, DnsAway, SendFailed, SendUncertain, Unreadable
+from gateway.explain import account
+from gateway.journal import Journal, Ruling
+from gateway.journal.entries import Limits
+from gateway.letter import compose, letter_id
+from gateway.mail import parse
+from gateway.model import (
+    Case,
+    Channel,
+    Decision,
+    Dossier,
+    Entry,
+    Findings,
+    Judgement,
+    Known,
+    Mail,
+    Mailbox,
+    Note,
+    NoteKind,
+    Notification,
+    Person,
+    Place,
+    Provenance,
+    Reply,
+    State,
+    Verdict,
+)
+from gateway.networks import recognise
+from gateway.policy import Policy, decide
+
+log = logging.getLogger(__name__)
+
+MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
+FRESH = timedelta(days=7)  # an older invitation is never answered unasked
+GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
+_FIRST_RETRY = timedelta(minutes=5)
+_LONGEST_RETRY = timedelta(hours=4)
+
+
+class Files(Protocol):
+    """Where cases are looked up: the journal, or the cases of one reading."""
+
+    def name(self, notification: Notification) -> str: ...
+    def earlier(self, notification: Notification) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An owner's settings made ready for use; judge() needs the upper half, delivery all of it."""
+
+    policy: Policy
+    authenticate: Callable[[Mail], Provenance]
+    read: Callable[[Notification], Note]
+    look_up: Callable[[Person, Note], Dossier]
+    render: Callable[[Decision, Findings], Reply | None]
+    sender: Mailbox
+    mode: str
+    hold: timedelta
+    limits: Limits
+    secret: bytes
+    policy_fingerprint: str
+
+
+def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
+    """The decision on a mail and all that led to it; Unreadable, Ambiguous or DnsAway when there can be none."""
+    notification = recognise(mail)
+    if notification is None:
+        because = ("it is not a notification of a network I know",)
+        return Judgement(case="", decision=Decision(Verdict.IGNORE, "not-an-invitation", because))
+    invites = notification.kind in INVITES
+    note = owner.read(notification)
+    findings = Findings(
+        notification=notification,
+        provenance=owner.authenticate(mail),
+        note=note if invites else Note(NoteKind.DEFAULT, None, language=note.language),
+        dossier=owner.look_up(notification.inviter or Person(), note) if invites else _NOBODY,
+        earlier=files.earlier(notification) if invites else 0,
+        malformed=mail.defects,
+    )
+    decision = decide(findings, owner.policy)
+    return Judgement(
+        case=files.name(notification) if invites else "",
+        decision=decision,
+        findings=findings,
+        reply=owner.render(decision, findings),
+    )
+
+
+_NOBODY = Dossier(Known.NO, "not an invitation")
+
+
+def mail_key(mail: bytes) -> str:
+    """What a mail is the same by, whichever server handed it to us: its Message-ID and its body."""
+    head, _, body = mail.replace(b"\r\n", b"\n").partition(b"\n\n")
+    message_ids = [line for line in head.split(b"\n") if line.lower().startswith(b"message-id:")]
+    return hashlib.sha256(b"\n".join((*message_ids, b"", body.rstrip()))).hexdigest()
+
+
+def take_in(raw: bytes, message_id: str | None, place: Place | None, journal: Journal, now: datetime) -> bool:
+    """Store a mail as it came; False when it is here already. After this it cannot be lost."""
+    return journal.take_in(key=mail_key(raw), message_id=message_id, raw=raw, place=place, now=now)
+
+
+def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
+    """Judge a mail that was taken in and write down what follows; DnsAway leaves it for later."""
+    if journal.begin_reading(entry) > MOST_TRIES:
+        journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
+        return
+    try:
+        mail = parse(entry.raw or b"")
+        judgement = judge(mail, owner, JournalFiles(journal))
+    except (Unreadable, Ambiguous) as exc:
+        log.warning("%s unreadable: %s", entry.key[:8], exc)
+        journal.set_aside(entry, str(exc), now)
+        return
+    except DnsAway:
+        journal.forgive_reading(entry)
+        raise
+    case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
+    ruling = rule_on(judgement, case, mail, entry, owner, now)
+    journal.judged(entry, judgement, account(judgement, None), ruling, now)
+    decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
+    log.info("%s %s -> %s (%s): %s", entry.key[:8], network, decision.verdict, decision.rule, ruling.state)
+
+
+def rule_on(judgement: Judgement, case: Case | None, mail: Mail, entry: Entry, owner: Owner, now: datetime) -> Ruling:
+    """What follows from a judgement: an answer on its way, or none and the reason."""
+    reply, fingerprint = judgement.reply, owner.policy_fingerprint
+    if case is not None:
+        return Ruling(State.CLOSED, f"continues {case.name}: nothing new", policy=fingerprint)
+    if reply is None or judgement.decision.verdict is not Verdict.DECLINE:
+        return Ruling(State.CLOSED, policy=fingerprint)
+    if reply.channel is Channel.PASTE or reply.to is None:
+        return Ruling(
+            State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted", policy=fingerprint
+        )
+    if owner.mode != "send":
+        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent", policy=fingerprint)
+    if mail.date is None or now - mail.date > FRESH:
+        days = FRESH.days
+        return Ruling(State.CLOSED, f"the mail is older than {days} days: only you can send this", policy=fingerprint)
+    return Ruling(
+        State.HELD if owner.hold else State.DUE,
+        not_before=now + owner.hold if owner.hold else None,
+        recipient=reply.to.lower(),
+        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
+        policy=fingerprint,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFiles:
+    """The journal's cases as judge() wants them."""
+
+    journal: Journal
+
+    def name(self, notification: Notification) -> str:
+        found = self.journal.find_case(notification)
+        return found.name if found else "new"
+
+    def earlier(self, notification: Notification) -> int:
+        return self.journal.earlier(notification)
+
+
+class Post(Protocol):
+    """The way to the SMTP server; gateway.smtp in the service."""
+
+    def __call__(self, message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str: ...
+
+
+def deliver(entry: Entry, owner: Owner, journal: Journal, post: Post, clock: Callable[[], datetime]) -> State:
+    """Send a due answer, at most once: claimed on disk before the server is asked, marked before the final dot."""
+    reply = entry.reply
+    if reply is None or reply.to is None or entry.letter_id is None:
+        return _end(journal, entry, State.CLOSED, clock(), "there is nothing to send")
+    when = clock()
+    denied = journal.claim(entry, owner.limits, when)
+    if denied:
+        state = State.DUE if denied.until else State.CLOSED
+        return _end(journal, entry, state, clock(), denied.why, not_before=denied.until)
+    try:
+        message = letter(entry, reply, owner, when)
+        answer = post(message, recipient=reply.to, before_dot=lambda: journal.mark_dot(entry, clock()))
+    except BadLetter as exc:
+        return _end(journal, entry, State.REFUSED, clock(), f"not sent: {exc}")
+    except SendFailed as exc:
+        return _put_off(journal, entry, exc, clock())
+    except SendUncertain as exc:
+        return _end(journal, entry, State.UNCERTAIN, clock(), str(exc))
+    return _end(journal, entry, State.SENT, clock(), answer)
+
+
+def letter(entry: Entry, reply: Reply, owner: Owner, now: datetime, *, automatic: bool = True) -> bytes:
+    """The bytes of an entry's answer."""
+    return compose(
+        reply,
+        sender=owner.sender,
+        message_id=entry.letter_id or letter_id(owner.secret, entry.key, owner.sender.domain),
+        answers=entry.message_id,
+        loop=hashlib.sha256(owner.secret).hexdigest()[:16],
+        now=now,
+        automatic=automatic,
+    )
+
+
+def _put_off(journal: Journal, entry: Entry, exc: SendFailed, now: datetime) -> State:
+    if exc.permanent and not exc.setup:
+        return _end(journal, entry, State.REFUSED, now, str(exc))
+    if now - entry.taken_in > GIVE_UP:
+        return _end(journal, entry, State.REFUSED, now, f"gave up after {GIVE_UP.days} days: {exc}")
+    wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(entry.sends, 10))
+    return _end(journal, entry, State.DUE, now, str(exc), not_before=now + wait)
+
+
+def _end(
+    journal: Journal, entry: Entry, state: State, now: datetime, why: str, *, not_before: datetime | None = None
+) -> State:
+    journal.settle(entry, state, now, why=why, not_before=not_before)
+    level = logging.WARNING if state in (State.UNCERTAIN, State.REFUSED) else logging.INFO
+    log.log(level, "%s %s%s", entry.key[:8], state, f": {why}" if why else "")
+    return state

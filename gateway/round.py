@@ -1,0 +1,175 @@
+"""One round of an owner's work: take in, judge, file, send, report; then listen again.
+
+Every step begins from what the journal says, so a round may end anywhere and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gateway.config import Config
+from gateway.digest import Rhythm, Week, as_mail, compose
+from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.imap import Session
+from gateway.journal import Journal
+from gateway.letter import letter_id
+from gateway.model import Channel, Entry, Place, State, Verdict
+from gateway.networks import networks
+from gateway.pipeline import Owner, Post, deliver, letter, process, take_in
+
+log = logging.getLogger(__name__)
+
+KEYWORD = "$RsvpdSeen"
+LARGEST_MAIL = 1024 * 1024  # bytes; a bigger one is no notification, and is set aside by its header alone
+_IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
+_FOLDER_OF = {Verdict.ACCEPT: "accept", Verdict.HUMAN: "review", Verdict.DECLINE: "declined"}
+
+
+@dataclass(slots=True)
+class Round:
+    """An owner's parts, and the connection that lasts from round to round."""
+
+    config: Config
+    owner: Owner
+    journal: Journal
+    connect: Callable[[], Session]
+    post: Post
+    clock: Callable[[], datetime]
+    session: Session | None = field(default=None)
+    _idling: bool = False
+    _started: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.config.owner
+
+    def run(self) -> float:
+        """Do all that is to do; the seconds until the next round at the latest."""
+        try:
+            return self._run()
+        except MailboxFailed:
+            self.close()
+            raise
+
+    def _run(self) -> float:
+        self._start()
+        self._send()
+        self._report()
+        session = self._connected()
+        self._take_in(session)
+        self._judge()
+        self._file(session)
+        self._send()
+        self._copy(session)
+        return self._listen(session)
+
+    def socket(self) -> socket.socket | None:
+        """What becomes readable when the server has something to say; None when it cannot."""
+        return self.session.socket() if self.session and self._idling else None
+
+    def close(self) -> None:
+        """Hang up; the next round connects anew."""
+        if self.session:
+            self.session.close()
+        self.session, self._idling = None, False
+
+    def _start(self) -> None:
+        if self._started:
+            return
+        for entry in self.journal.recover(self.clock()):
+            log.warning("%s was %s when the program stopped", entry.key[:8], entry.state)
+        self.journal.keep_policy(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+        self._started = True
+
+    def _connected(self) -> Session:
+        if self.session and self._idling:
+            self._idling = False
+            self.session.idle_done()
+        if self.session is None:
+            self.session = self.connect()
+            if self.config.delivery.mode != "observe":
+                self._make_folders(self.session)
+        return self.session
+
+    def _make_folders(self, session: Session) -> None:
+        folders = self.config.imap.folders if self.config.imap else None
+        for folder in (folders.accept, folders.review, folders.declined) if folders else ():
+            session.ensure(folder)
+
+    # Taking in
+
+    def _take_in(self, session: Session) -> None:
+        """Store every new mail that a network may have sent; what nobody asked about is not even fetched."""
+        folder = self._inbox
+        selected = session.select(folder)
+        uidvalidity, last = self.journal.cursor(folder)
+        if uidvalidity != selected.uidvalidity:
+            # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
+            last = 0
+        criteria = tuple(criterion for network in networks() for criterion in network.SEARCH)
+        found = session.look(criteria, since_uid=last + 1)
+        for mail in session.fetch(found, largest=LARGEST_MAIL):
+            place = Place(folder, selected.uidvalidity, mail.uid)
+            take_in(mail.raw, place, self.journal, self.clock())
+        highest = max([last, *found, selected.uidnext - 1])
+        if (uidvalidity, last) != (selected.uidvalidity, highest):
+            self.journal.advance(folder, selected.uidvalidity, highest)
+
+    @property
+    def _inbox(self) -> str:
+        return self.config.imap.folders.inbox if self.config.imap else "INBOX"
+
+    def _judge(self) -> None:
+        for entry in self.journal.entries(State.NEW):
+            try:
+                process(entry, self.owner, self.journal, self.clock())
+            except DnsAway as exc:
+                log.warning("%s not judged yet: %s", entry.key[:8], exc)
+
+    # Filing
+
+    def _file(self, session: Session) -> None:
+        """Put judged mails where they belong, and what the owner is to send or paste beside them."""
+        if self.config.delivery.mode == "observe":
+            return
+        unfiled = self.journal.unfiled()
+        for entry in unfiled:
+            self._lay_out(session, entry)
+        by_folder: dict[str, list[Entry]] = {}
+        for entry in unfiled:
+            by_folder.setdefault(self._folder_of(entry), []).append(entry)
+        for folder, entries in by_folder.items():
+            self._move(session, entries, folder)
+
+    def _move(self, session: Session, entries: list[Entry], folder: str) -> None:
+        selected = session.select(self._inbox)
+        # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
+        here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
+        uids = [entry.place.uid for entry in here if entry.place]
+        session.add_keyword(uids, KEYWORD)
+        if folder != self._inbox:
+            session.file(uids, folder)
+        for entry in here:
+            self.journal.filed(entry, folder, self.clock())
+
+    def _folder_of(self, entry: Entry) -> str:
+        case = self.journal.case(entry.case) if entry.case else None
+        name = _FOLDER_OF.get(case.verdict) if case else None
+        if name is None or self.config.imap is None:
+            return self._inbox
+        folder: str = getattr(self.config.imap.folders, name)
+        return folder
+
+    def _lay_out(self, session: Session, entry: Entry) -> None:
+        reply = entry.reply
+        if reply is None or entry.state is not State.CLOSED or entry.why.startswith("continues "):
+            return
+        if reply.channel is Channel.PASTE:
+            self._put(session, self._review, self._paste_note(entry), seen=True)
+        elif reply.to and self.config.delivery.mode == "draft":
+            drafts = session.special("\\Drafts")
+            self._put(session, drafts, letter(entry, reply, self.owner, self.clock(), automatic=False), draft=True)
