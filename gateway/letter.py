@@ -13,7 +13,7 @@ from email.policy import SMTP, EmailPolicy, compat32
 from email.utils import format_datetime, getaddresses
 
 from gateway.errors import BadLetter
-from gateway.model import Mailbox, Reply
+from gateway.model import Entry, Mailbox, Reply
 
 _LARGEST = 16 * 1024  # bytes; an answer is a few lines
 _FIELDS = frozenset(
@@ -31,7 +31,8 @@ class _Policy(EmailPolicy):
     def fold(self, name: str, value: str) -> str:
         if name.lower() in ("message-id", "in-reply-to", "references"):
             return f"{name}: {value}\r\n"
-        return super().fold(name, value)
+        folded: str = super().fold(name, value)
+        return folded
 
     def fold_binary(self, name: str, value: str) -> bytes:
         return self.fold(name, value).encode("ascii")
@@ -99,3 +100,23 @@ def _check(raw: bytes, reply: Reply, sender: Mailbox) -> None:
         raise BadLetter("the answer is not addressed to exactly the one recipient")
     if [address for _, address in getaddresses([found["From"]])] != [sender.address]:
         raise BadLetter("the answer is not from the owner alone")
+
+
+def paste_note(entry: Entry, *, owner: Mailbox, message_id: str, now: datetime) -> bytes:
+    """A note to the owner with the short text to paste, to lie beside the mail it answers."""
+    reply, inviter = entry.reply, (entry.judgement or {}).get("inviter") or {}
+    name = inviter.get("name") or "somebody without a name"
+    lines = [f"No mail reaches {name}. To answer, paste this into the network:", "", reply.short if reply else "", ""]
+    if inviter.get("profile_url"):
+        lines += [f"Profile: {inviter['profile_url']}", ""]
+    lines += [f"{entry.case}; `rsvpd show {entry.case}` tells why."]
+    message = EmailMessage(policy=_WIRE)
+    message["From"] = message["To"] = Address(owner.name, addr_spec=owner.address)
+    message["Subject"] = f"To paste: answer to {name}"
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id
+    if entry.message_id:
+        message["In-Reply-To"] = message["References"] = entry.message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content("\n".join(lines), charset="utf-8", cte="quoted-printable")
+    return message.as_bytes()

@@ -6,9 +6,11 @@ explained without a clock, a socket or a database.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 
 class Kind(StrEnum):
@@ -332,7 +334,7 @@ class Entry:
     message_id: str | None = None
     case_id: int | None = None
     case: str | None = None  # "c17"
-    judgement: dict[str, object] | None = field(default=None, repr=False)  # as `explain --json` prints it
+    judgement: Mapping[str, Any] | None = field(default=None, repr=False)  # as `explain --json` prints it
     reply: Reply | None = None
     letter_id: str | None = None  # Message-ID of our answer
     not_before: datetime | None = None

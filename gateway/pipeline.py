@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -75,6 +75,7 @@ class Owner:
     limits: Limits
     secret: bytes
     policy_fingerprint: str
+    policy_text: str
 
 
 def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
@@ -112,9 +113,9 @@ def mail_key(mail: bytes) -> str:
     return hashlib.sha256(b"\n".join((*message_ids, b"", body.rstrip()))).hexdigest()
 
 
-def take_in(raw: bytes, message_id: str | None, place: Place | None, journal: Journal, now: datetime) -> bool:
+def take_in(raw: bytes, place: Place | None, journal: Journal, now: datetime) -> bool:
     """Store a mail as it came; False when it is here already. After this it cannot be lost."""
-    return journal.take_in(key=mail_key(raw), message_id=message_id, raw=raw, place=place, now=now)
+    return journal.take_in(mail_key(raw), raw, place, now)
 
 
 def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
@@ -133,35 +134,35 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         journal.forgive_reading(entry)
         raise
     case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
-    ruling = rule_on(judgement, case, mail, entry, owner, now)
+    ruling = replace(
+        rule_on(judgement, case, mail.date, owner, now),
+        answers=mail.message_id,
+        policy=owner.policy_fingerprint,
+        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
+    )
     journal.judged(entry, judgement, account(judgement, None), ruling, now)
     decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
     log.info("%s %s -> %s (%s): %s", entry.key[:8], network, decision.verdict, decision.rule, ruling.state)
 
 
-def rule_on(judgement: Judgement, case: Case | None, mail: Mail, entry: Entry, owner: Owner, now: datetime) -> Ruling:
-    """What follows from a judgement: an answer on its way, or none and the reason."""
-    reply, fingerprint = judgement.reply, owner.policy_fingerprint
+def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
+    """What follows from a judgement on a mail of that date: an answer on its way, or none and the reason."""
+    reply = judgement.reply
     if case is not None:
-        return Ruling(State.CLOSED, f"continues {case.name}: nothing new", policy=fingerprint)
+        return Ruling(State.CLOSED, f"continues {case.name}: nothing new")
     if reply is None or judgement.decision.verdict is not Verdict.DECLINE:
-        return Ruling(State.CLOSED, policy=fingerprint)
+        return Ruling(State.CLOSED)
     if reply.channel is Channel.PASTE or reply.to is None:
-        return Ruling(
-            State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted", policy=fingerprint
-        )
+        return Ruling(State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted")
     if owner.mode != "send":
-        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent", policy=fingerprint)
-    if mail.date is None or now - mail.date > FRESH:
-        days = FRESH.days
-        return Ruling(State.CLOSED, f"the mail is older than {days} days: only you can send this", policy=fingerprint)
-    return Ruling(
-        State.HELD if owner.hold else State.DUE,
-        not_before=now + owner.hold if owner.hold else None,
-        recipient=reply.to.lower(),
-        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-        policy=fingerprint,
-    )
+        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent")
+    if date is None or now - date > FRESH:
+        return Ruling(
+            State.CLOSED, f"the invitation is older than {FRESH.days} days: it is answered only if you say so"
+        )
+    if owner.hold:
+        return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to.lower())
+    return Ruling(State.DUE, recipient=reply.to.lower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,15 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from gateway.config import Config
 from gateway.digest import Rhythm, Week, as_mail, compose
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.letter import letter_id
+from gateway.letter import letter_id, paste_note
+from gateway.mail import parse
 from gateway.model import Channel, Entry, Place, State, Verdict
 from gateway.networks import networks
 from gateway.pipeline import Owner, Post, deliver, letter, process, take_in
@@ -24,6 +25,7 @@ from gateway.pipeline import Owner, Post, deliver, letter, process, take_in
 log = logging.getLogger(__name__)
 
 KEYWORD = "$RsvpdSeen"
+PAUSED = "paused"
 LARGEST_MAIL = 1024 * 1024  # bytes; a bigger one is no notification, and is set aside by its header alone
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 _FOLDER_OF = {Verdict.ACCEPT: "accept", Verdict.HUMAN: "review", Verdict.DECLINE: "declined"}
@@ -173,3 +175,107 @@ class Round:
         elif reply.to and self.config.delivery.mode == "draft":
             drafts = session.special("\\Drafts")
             self._put(session, drafts, letter(entry, reply, self.owner, self.clock(), automatic=False), draft=True)
+
+    @property
+    def _review(self) -> str:
+        return self.config.imap.folders.review if self.config.imap else "INBOX"
+
+    def _paste_note(self, entry: Entry) -> bytes:
+        return paste_note(
+            entry,
+            owner=self.owner.sender,
+            message_id=letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain),
+            now=self.clock(),
+        )
+
+    def _put(self, session: Session, folder: str, message: bytes, *, draft: bool = False, seen: bool = False) -> None:
+        """Append a mail of ours unless it is there already: a round may have ended right after doing so."""
+        message_id = parse(message).message_id
+        if message_id and session.find_message_id(folder, message_id):
+            return
+        flags = (*(("\\Draft",) if draft else ()), *(("\\Seen",) if seen else ()))
+        session.append(folder, message, flags)
+
+    # Sending
+
+    def _send(self) -> None:
+        """Send what is due; a server that lets nothing through is not asked again in this round."""
+        now = self.clock()
+        self.journal.release(now)
+        if self.config.delivery.mode != "send" or self.journal.fact(PAUSED):
+            return
+        for entry in self.journal.due(now):
+            if (
+                self.journal.fact(PAUSED)
+                or deliver(entry, self.owner, self.journal, self.post, self.clock) is State.DUE
+            ):
+                return
+
+    def _copy(self, session: Session) -> None:
+        """Put what was sent into Sent, unless the provider does so itself."""
+        if self.config.smtp is None or self.config.smtp.keeps_copy:
+            return
+        for entry in self.journal.uncopied():
+            if entry.reply and entry.claimed:
+                message = letter(entry, entry.reply, self.owner, entry.claimed)
+                self._put(session, session.special("\\Sent"), message, seen=True)
+            self.journal.copied(entry, self.clock())
+
+    # Reporting
+
+    def _report(self) -> None:
+        """Send the summary of the week that is over, if it was not sent yet."""
+        now, settings = self.clock(), self.config.digest
+        week = self._rhythm.last_over(now)
+        began = self.journal.began()
+        if self.config.smtp is None or began is None or began >= week.end:
+            return
+        if not self.journal.claim_digest(week.name, now):
+            return
+        entries = self.journal.between(week.start, week.end)
+        if not entries and settings.empty == "skip":
+            self.journal.settle_digest(week.name, State.CLOSED, "nothing happened")
+            return
+        self._post_digest(week, entries, now)
+
+    def _post_digest(self, week: Week, entries: list[Entry], now: datetime) -> None:
+        owner = self.owner.sender
+        to = self.config.digest.to or owner.address
+        message = as_mail(
+            compose(entries, week, self.config.me.zone, paused=self.journal.fact(PAUSED) is not None),
+            owner=owner,
+            to=to,
+            week=week,
+            message_id=letter_id(self.owner.secret, f"digest {week.name}", owner.domain),
+            now=now,
+        )
+        try:
+            self.post(message, recipient=to, before_dot=lambda: self.journal.settle_digest(week.name, State.DOT))
+        except SendFailed as exc:
+            self.journal.release_digest(week.name)
+            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
+        except SendUncertain as exc:
+            self.journal.settle_digest(week.name, State.UNCERTAIN, str(exc))
+            log.warning("%s summary of %s: %s", self.name, week.name, exc)
+        else:
+            self.journal.settle_digest(week.name, State.SENT)
+            log.info("%s summary of %s sent", self.name, week.name)
+
+    @property
+    def _rhythm(self) -> Rhythm:
+        settings = self.config.digest
+        return Rhythm(settings.day, time.fromisoformat(settings.time), self.config.me.zone)
+
+    # Listening
+
+    def _listen(self, session: Session) -> float:
+        """Go idle in the inbox where the server can; the seconds until the next round at the latest."""
+        until = self.config.imap.poll if self.config.imap else _IDLE
+        if session.select(self._inbox).uidnext - 1 > self.journal.cursor(self._inbox)[1]:
+            return 0.0  # something came in since it was searched
+        self._idling = session.idle_start()
+        until = min(until, _IDLE)
+        wake = self.journal.next_wake()
+        if wake is not None:
+            until = min(until, max(wake - self.clock(), timedelta(seconds=1)))
+        return until.total_seconds()

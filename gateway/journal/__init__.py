@@ -41,6 +41,7 @@ class Ruling:
     recipient: str | None = None
     letter_id: str | None = None
     policy: str = ""  # fingerprint of the policy it rests on
+    answers: str | None = None  # Message-ID of the mail itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,10 @@ class Journal:
 
     # Taking in
 
-    def take_in(self, *, key: str, message_id: str | None, raw: bytes, place: Place | None, now: datetime) -> bool:
+    def take_in(self, key: str, raw: bytes, place: Place | None, now: datetime) -> bool:
         """Store a mail; False when it is already here, by whatever way it came."""
         with self.store.write() as connection:
-            return _entries.take_in(
-                connection, self.owner, key=key, message_id=message_id, raw=raw, place=place, now=now
-            )
+            return _entries.take_in(connection, self.owner, key, raw, place, now)
 
     def cursor(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and highest UID read in a folder; (0, 0) when it never was."""
@@ -91,6 +90,11 @@ class Journal:
             connection.execute(update(entries).where(entries.c.id == entry.id).values(tries=entries.c.tries + 1))
         return entry.tries + 1
 
+    def forgive_reading(self, entry: Entry) -> None:
+        """Take a try back that ended for no fault of the mail's."""
+        with self.store.write() as connection:
+            connection.execute(update(entries).where(entries.c.id == entry.id).values(tries=entry.tries))
+
     def judged(
         self, entry: Entry, judgement: Judgement, account: dict[str, Any], ruling: Ruling, now: datetime
     ) -> None:
@@ -105,6 +109,7 @@ class Journal:
                     state=ruling.state,
                     why=ruling.why,
                     case_id=case.id if case else None,
+                    message_id=ruling.answers,
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
@@ -156,7 +161,10 @@ class Journal:
 
     def recover(self, now: datetime) -> list[Entry]:
         """Put right what a crash left half done; the entries concerned."""
+        mine = digests.c.owner == self.owner
         with self.store.write() as connection:
+            connection.execute(delete(digests).where(mine, digests.c.state == State.SENDING))
+            connection.execute(update(digests).where(mine, digests.c.state == State.DOT).values(state=State.UNCERTAIN))
             return list(_entries.recover(connection, self.owner, now))
 
     def release(self, now: datetime) -> None:
@@ -269,6 +277,14 @@ class Journal:
             _entries.settle(
                 connection, self.owner, entry, ruling.state, now, why=ruling.why, not_before=ruling.not_before
             )
+
+    def began(self) -> datetime | None:
+        """When the first thing happened; None in an empty journal."""
+        with self.store.read() as connection:
+            found: datetime | None = connection.execute(
+                select(func.min(events.c.at)).where(events.c.owner == self.owner)
+            ).scalar()
+        return found
 
     # Facts about the gateway
 

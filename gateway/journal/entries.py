@@ -75,21 +75,11 @@ def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], l
     return [row_to_entry(row) for row in connection.execute(query).mappings()]
 
 
-def take_in(
-    connection: Connection,
-    owner: str,
-    *,
-    key: str,
-    message_id: str | None,
-    raw: bytes,
-    place: Place | None,
-    now: datetime,
-) -> bool:
+def take_in(connection: Connection, owner: str, key: str, raw: bytes, place: Place | None, now: datetime) -> bool:
     """Store a mail; False when it is already here."""
     row = {
         "owner": owner,
         "key": key,
-        "message_id": message_id,
         "raw": raw,
         "taken_in": now,
         "state": State.NEW,
