@@ -41,6 +41,10 @@ class Rhythm:
     time: time
     zone: ZoneInfo
 
+    @classmethod
+    def of(cls, day: Day, at: str, zone: ZoneInfo) -> Rhythm:
+        return cls(day, time.fromisoformat(at), zone)
+
     def last_over(self, now: datetime) -> Week:
         """The latest week whose summary is due by now."""
         today = now.astimezone(self.zone).date()

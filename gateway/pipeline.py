@@ -46,6 +46,7 @@ from gateway.policy import Policy, decide
 
 log = logging.getLogger(__name__)
 
+PAUSED = "paused"  # the journal's fact that stops all sending
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"

@@ -9,7 +9,7 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from gateway.config import Config
 from gateway.digest import Rhythm, Week, as_mail, compose
@@ -20,12 +20,11 @@ from gateway.letter import letter_id, paste_note
 from gateway.mail import parse
 from gateway.model import Channel, Entry, Place, State, Verdict
 from gateway.networks import networks
-from gateway.pipeline import Owner, Post, deliver, letter, process, take_in
+from gateway.pipeline import PAUSED, Owner, Post, deliver, letter, process, take_in
 
 log = logging.getLogger(__name__)
 
 KEYWORD = "$RsvpdSeen"
-PAUSED = "paused"
 LARGEST_MAIL = 1024 * 1024  # bytes; a bigger one is no notification, and is set aside by its header alone
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 _FOLDER_OF = {Verdict.ACCEPT: "accept", Verdict.HUMAN: "review", Verdict.DECLINE: "declined"}
@@ -264,7 +263,7 @@ class Round:
     @property
     def _rhythm(self) -> Rhythm:
         settings = self.config.digest
-        return Rhythm(settings.day, time.fromisoformat(settings.time), self.config.me.zone)
+        return Rhythm.of(settings.day, settings.time, self.config.me.zone)
 
     # Listening
 

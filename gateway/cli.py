@@ -1,0 +1,270 @@
+"""The command line: it parses, wires and prints; what a command does stands in the modules it imports.
+
+Imports stand in the commands, so that `rsvpd --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+    from gateway.journal import Journal
+    from gateway.model import Case
+
+NEEDS_YOU, CONFIGURATION = 1, 78
+
+_CONFIG = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="RSVPD_CONFIG",
+    help="Your TOML file. [default: ~/.config/rsvpd/config.toml]",
+)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turn what is raised on purpose into a line for a person and the exit status that belongs to it."""
+    from gateway.errors import BadConfig, BadTemplate, JournalFailed, RsvpdError
+
+    try:
+        yield
+    except (BadConfig, BadTemplate, JournalFailed) as exc:
+        click.echo(f"rsvpd: {exc}", err=True)
+        sys.exit(CONFIGURATION)
+    except RsvpdError as exc:
+        click.echo(f"rsvpd: {exc}", err=True)
+        sys.exit(NEEDS_YOU)
+
+
+class _Commands(click.Group):
+    """Commands in the order of a first acquaintance, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _plain_errors():
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="rsvpd", prog_name="rsvpd")
+def main() -> None:
+    """Answers connection invitations by mail, the way you would.
+
+    \b
+    First acquaintance:      rsvpd demo
+    Why it decides so:       rsvpd explain --config me.toml invitation.eml
+    The service:             rsvpd check me.toml, then rsvpd run me.toml
+
+    Exit status: 0 done, 1 something needs you, 2 wrong usage, 78 the configuration is at fault.
+    """
+    os.umask(0o077)
+
+
+def _config(path: Path | None) -> Config:
+    """The settings of the given file, or of the default one; BadConfig when there is neither."""
+    from gateway.config import load
+    from gateway.errors import BadConfig
+
+    if path is None:
+        path = _default_config()
+        if not path.exists():
+            why = "no such file; name yours with --config, or copy config.example.toml there"
+            raise BadConfig(str(path), (why,))
+    return load(path)
+
+
+def _default_config() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "rsvpd" / "config.toml"
+
+
+def _journal(config_path: Path | None) -> tuple[Config, Journal]:
+    from gateway.state import open_journal
+
+    config = _config(config_path)
+    return config, open_journal(config)
+
+
+def _case(journal: Journal, name: str) -> Case:
+    found = journal.case(name)
+    if found is None:
+        raise click.UsageError(f"there is no case {name}; `rsvpd list` shows them")
+    return found
+
+
+@main.command()
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Where to leave the summary to look at.")
+def demo(keep: Path | None) -> None:
+    """See it work: sample invitations, a mailbox and a mail server on this machine, the real service.
+
+    Needs no account, no configuration and no network. Exits with 1 if anything differs from what the
+    samples expect.
+    """
+    from gateway.demo import run_demo
+
+    sys.exit(run_demo(keep))
+
+
+@main.command()
+@_CONFIG
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+def explain(config_path: Path | None, as_json: bool, paths: tuple[Path, ...]) -> None:
+    """Why a mail is judged as it is. Sends nothing, writes nothing.
+
+    PATHS are .eml files, folders of them, mbox files or Maildirs. Of the configuration only [me], [policy],
+    [[rule]], [[group]], [evidence] and [authentication] are used; no account is needed.
+    """
+    from gateway.config import Config
+    from gateway.explain import account
+    from gateway.owner import for_reading
+    from gateway.reading import Reader
+
+    config = Config() if config_path is None and not _default_config().exists() else _config(config_path)
+    if config.path is None:
+        click.echo("No --config given: judged as for somebody whose records are empty.", err=True)
+    owner, troubles = for_reading(config)
+    for trouble in troubles:
+        click.echo(f"rsvpd: {trouble}", err=True)
+    for reading in Reader(owner).read(paths):
+        if as_json:
+            click.echo(json.dumps(account(reading.judgement, reading.file), ensure_ascii=False))
+        else:
+            from gateway.card import show
+
+            show(reading)
+    sys.exit(NEEDS_YOU if troubles else 0)
+
+
+@main.command()
+@click.argument("configs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
+def run(configs: tuple[Path, ...], verbose: bool) -> None:
+    """The service: watches the mailbox of each CONFIG (a file, or a folder of them) until it is stopped."""
+    from gateway.config import load
+    from gateway.service import Service, stop_on_signals, watch
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
+    )
+    for chatty in ("apscheduler", "imapclient", "tzlocal"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    files = [file for path in configs for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
+    if not files:
+        raise click.UsageError("there is no .toml file in that folder")
+    service = Service([watch(load(file)) for file in files])
+    stop_on_signals(service)
+    service.run()
+
+
+@main.command("list")
+@_CONFIG
+@click.option("--all", "everything", is_flag=True, help="Also what needs nothing from you any more.")
+def list_cases(config_path: Path | None, everything: bool) -> None:
+    """Your cases, the latest first: who, the verdict, and what is waiting for you."""
+    from gateway.review import listing
+
+    _, journal = _journal(config_path)
+    listing(journal, everything=everything)
+
+
+@main.command()
+@_CONFIG
+@click.argument("case")
+def show(config_path: Path | None, case: str) -> None:
+    """All about one case: the findings, the reasons, the answer, and what happened when."""
+    from gateway.review import show as show_case
+
+    _, journal = _journal(config_path)
+    show_case(journal, _case(journal, case))
+
+
+def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | None, case: str) -> None:
+    config, journal = _journal(config_path)
+    click.echo(act(config, journal, _case(journal, case), datetime.now(UTC)))
+
+
+@main.command()
+@_CONFIG
+@click.argument("case")
+def approve(config_path: Path | None, case: str) -> None:
+    """You will accept this person: an answer that still waits is taken back."""
+    from gateway import review
+
+    _decide(review.approve, config_path, case)
+
+
+@main.command()
+@_CONFIG
+@click.argument("case")
+def decline(config_path: Path | None, case: str) -> None:
+    """Decline this person with the answer of your policy."""
+    from gateway import review
+
+    _decide(review.decline, config_path, case)
+
+
+@main.command()
+@_CONFIG
+@click.argument("case")
+def retry(config_path: Path | None, case: str) -> None:
+    """Send again an answer that was refused, or is uncertain and did not arrive as far as you know."""
+    from gateway import review
+
+    _decide(review.retry, config_path, case)
+
+
+@main.command()
+@_CONFIG
+def pause(config_path: Path | None) -> None:
+    """Stop sending at once; watching and judging go on. Survives restarts."""
+    from gateway.pipeline import PAUSED
+
+    _, journal = _journal(config_path)
+    journal.set_fact(PAUSED, datetime.now(UTC).isoformat())
+    click.echo("Paused: nothing is sent to inviters until `rsvpd resume`.")
+
+
+@main.command()
+@_CONFIG
+def resume(config_path: Path | None) -> None:
+    """Send again after `rsvpd pause`."""
+    from gateway.pipeline import PAUSED
+
+    _, journal = _journal(config_path)
+    journal.set_fact(PAUSED, None)
+    click.echo("Resumed.")
+
+
+@main.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--print", "how", flag_value="print", default="print", help="Show it here. [default]")
+@click.option("--send", "how", flag_value="send", help="Send it to yourself now.")
+@click.option("--week", metavar="2026-W47", help="Which week. [default: the one that is running]")
+def digest(config_path: Path, how: str, week: str | None) -> None:
+    """The weekly summary, to look at or to send to yourself."""
+    from gateway.review import send_summary, summary
+
+    config, journal = _journal(config_path)
+    try:
+        text = summary(config, journal, week, datetime.now(UTC))
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from None
+    if how == "print":
+        click.echo(text, nl=False)
+        return
+    click.echo(send_summary(config, journal, text, week, datetime.now(UTC)))

@@ -1,0 +1,146 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config, Secret, load
+from gateway.errors import BadConfig
+
+EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "ada.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def faults(folder: Path, text: str) -> tuple[str, ...]:
+    with pytest.raises(BadConfig) as raised:
+        load(write(folder, text))
+    return raised.value.faults
+
+
+def test_an_empty_file_has_every_default(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+
+    config = load(path)
+
+    assert config == Config(path=path)
+    assert config.delivery.mode == "draft"
+    assert config.delivery.hold == timedelta(minutes=15)
+    assert config.owner == "ada"
+
+
+def test_every_fault_of_a_file_is_named_at_once_with_its_line(tmp_path: Path) -> None:
+    text = """\
+[me]
+adresses = ["ada@example.org"]
+timezone = "Europe/Berlon"
+
+[imap]
+host = "imap.example.org"
+usr = "ada"
+password = "hunter2"
+
+[smtp]
+host = "smtp.example.org"
+port = 25
+user = "ada"
+password = { env = "A", file = "b" }
+
+[[rule]]
+name = "one"
+verdict = "decline"
+
+[[rule]]
+name = "two"
+when = { knwn = "yes" }
+verdict = "decline"
+
+[delivery]
+window = "30"
+"""
+
+    found = faults(tmp_path, text)
+
+    assert set(found) == {
+        "line 2: me.adresses: unknown, did you mean addresses?",
+        "line 3: me.timezone: 'Europe/Berlon' is no time zone, did you mean 'Europe/Berlin'?",
+        "line 5: imap.user: missing",
+        "line 7: imap.usr: unknown, did you mean user?",
+        'line 8: imap.password: no secret stands in this file: write { file = "..." }, { env = "..." } or the like',
+        "line 12: smtp.port: port 25 is for servers among themselves; use 465, or 587 with STARTTLS",
+        "line 14: smtp.password: give exactly one of file, env, command, credential",
+        "line 22: rule.2.when.knwn: unknown, did you mean known?",
+        'line 26: delivery.window: a duration is a number and a unit, like "15m", "12h" or "30d"',
+    }
+    assert not any("hunter2" in fault for fault in found)
+
+
+def test_a_file_that_is_no_toml_says_where(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, "[me\n")
+
+    assert fault.startswith("is not TOML: ")
+    assert "line 1" in fault
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BadConfig, match="No such file"):
+        load(tmp_path / "nobody.toml")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    config = load(write(tmp_path, '[evidence]\ncontacts = ["book.vcf"]\nsent = "/abs/sent.mbox"\n'))
+
+    assert config.evidence.contacts == (tmp_path / "book.vcf",)
+    assert config.evidence.sent == (Path("/abs/sent.mbox"),)
+
+
+def test_topics_and_institution_take_a_string_or_a_list(tmp_path: Path) -> None:
+    config = load(write(tmp_path, '[me]\ntopics = "choral music"\ninstitution = ["A", "B"]\n'))
+
+    assert config.me.topics == ("choral music",)
+    assert config.me.institution == ("A", "B")
+
+
+def test_the_example_shows_every_key_and_every_default() -> None:
+    config = load(EXAMPLE)
+    text = EXAMPLE.read_text("utf-8")
+
+    shown = {line.lstrip("# ").split("=")[0].strip() for line in text.splitlines() if "=" in line}
+    sections = (config.me, config.policy, config.evidence, config.authentication, config.delivery, config.digest)
+    wanted = {key for section in sections for key in type(section).model_fields}
+    wanted |= {key for key in type(config.imap).model_fields if key not in ("folders", "oauth")}
+    wanted |= {key for key in type(config.smtp).model_fields if key != "oauth"}
+
+    assert wanted - shown == set()
+    assert config.delivery == Config().delivery
+    assert config.digest == Config().digest
+    assert config.policy == Config().policy
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [("env", "from the environment"), ("file", "from a file"), ("command", "from a command")],
+)
+def test_a_secret_is_read_from_where_it_stands_and_never_shown(
+    source: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RSVPD_TEST_SECRET", "from the environment")
+    (tmp_path / "secret").write_text("from a file\n")
+    sources = {
+        "env": Secret(env="RSVPD_TEST_SECRET"),
+        "file": Secret(file=tmp_path / "secret"),
+        "command": Secret(command="echo from a command"),
+    }
+
+    secret = sources[source].read()
+
+    assert secret.get_secret_value() == wanted
+    assert wanted not in repr(secret)
+
+
+def test_a_secret_that_is_not_there_says_where_it_should_have_been() -> None:
+    with pytest.raises(LookupError, match="RSVPD_NOT_SET is not set"):
+        Secret(env="RSVPD_NOT_SET").read()
