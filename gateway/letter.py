@@ -38,7 +38,7 @@ class _Policy(EmailPolicy):
         return self.fold(name, value).encode("ascii")
 
 
-_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=78, cte_type="7bit", utf8=False)
+_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=76, cte_type="7bit", utf8=False)
 
 
 def letter_id(secret: bytes, entry_key: str, domain: str) -> str:

@@ -1,0 +1,285 @@
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from gateway.errors import JournalFailed
+from gateway.journal import Journal, Ruling
+from gateway.journal.entries import Denied, Limits
+from gateway.journal.store import backup, first_broken_event, open_file
+from gateway.model import (
+    Authentic,
+    Decision,
+    Dossier,
+    Entry,
+    Findings,
+    Judgement,
+    Kind,
+    Known,
+    Note,
+    NoteKind,
+    Notification,
+    Person,
+    Place,
+    Provenance,
+    State,
+    Verdict,
+)
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+LIMITS = Limits(window=timedelta(days=30), per_hour=10, per_day=30, per_domain=5)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+
+
+def invitation(name: str = "Bob Stranger", *, slug: str = "bob", kind: Kind = Kind.INVITATION) -> Notification:
+    return Notification("linkedin", kind, Person(name=name, profile_url=f"https://www.linkedin.com/in/{slug}"))
+
+
+def judgement(notification: Notification, verdict: Verdict = Verdict.DECLINE) -> Judgement:
+    findings = Findings(
+        notification, Provenance(Authentic.PASS, ""), Note(NoteKind.DEFAULT, None), Dossier(Known.NO, "nobody")
+    )
+    return Judgement("c", Decision(verdict, "everybody-else", ("nobody you know",), "short"), findings)
+
+
+def account(recipient: str) -> dict[str, Any]:
+    reply = {"template": "short", "language": "en", "channel": "reply-to", "to": recipient, "subject": "s", "body": "b"}
+    return {"kind": "invitation", "verdict": "decline", "reply": {**reply, "short": "s"}}
+
+
+def due(journal: Journal, key: str, recipient: str = "bob@example.org", slug: str = "bob") -> Entry:
+    journal.take_in(key, b"raw", None, NOW)
+    entry = next(e for e in journal.entries(State.NEW) if e.key == key)
+    ruling = Ruling(State.DUE, recipient=recipient, letter_id=f"<{key}@example.org>")
+    journal.judged(entry, judgement(invitation(slug=slug)), account(recipient), ruling, NOW)
+    return journal.entry(entry.id)
+
+
+def test_the_same_mail_is_taken_in_once(journal: Journal) -> None:
+    first = journal.take_in("key", b"raw", Place("INBOX", 1, 1), NOW)
+    second = journal.take_in("key", b"raw", Place("INBOX", 1, 2), NOW)
+
+    assert (first, second) == (True, False)
+    assert [entry.place for entry in journal.entries(State.NEW)] == [Place("INBOX", 1, 2)]
+
+
+def test_owners_in_one_journal_do_not_see_each_other(journal: Journal) -> None:
+    other = Journal(journal.store, "bea")
+    journal.take_in("key", b"raw", None, NOW)
+
+    assert other.take_in("key", b"raw", None, NOW)
+    assert len(other.entries(State.NEW)) == 1
+
+
+def test_an_answer_is_claimed_by_one_only(journal: Journal) -> None:
+    entry = due(journal, "a")
+
+    assert journal.claim(entry, LIMITS, NOW) is None
+    assert journal.claim(entry, LIMITS, NOW) == Denied("it is no longer due")
+
+
+def test_a_crash_before_the_dot_makes_the_answer_due_again(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.claim(entry, LIMITS, NOW)
+
+    journal.recover(NOW)
+
+    assert journal.entry(entry.id).state is State.DUE
+
+
+def test_a_crash_after_the_dot_parks_the_answer(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.claim(entry, LIMITS, NOW)
+    journal.mark_dot(entry, NOW)
+
+    journal.recover(NOW)
+
+    parked = journal.entry(entry.id)
+    assert parked.state is State.UNCERTAIN
+    assert "nobody can tell" in parked.why
+    assert journal.due(NOW) == []
+
+
+def test_the_dot_is_refused_to_whoever_lost_the_claim(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.claim(entry, LIMITS, NOW)
+    journal.recover(NOW)
+
+    with pytest.raises(JournalFailed, match="taken from us"):
+        journal.mark_dot(entry, NOW)
+
+
+@pytest.mark.parametrize("state", [State.SENT, State.DOT, State.UNCERTAIN])
+def test_nobody_is_answered_twice_within_the_window(journal: Journal, state: State) -> None:
+    first, second = due(journal, "a", slug="bob"), due(journal, "b", slug="bob-the-second")
+    journal.claim(first, LIMITS, NOW)
+    journal.settle(first, state, NOW)
+
+    denied = journal.claim(second, LIMITS, NOW + timedelta(days=29))
+
+    assert denied == Denied("this person was answered on 2026-11-23 already")
+    assert journal.claim(second, LIMITS, NOW + timedelta(days=31)) is None
+
+
+def test_the_window_is_the_persons_whatever_address_they_write_from(journal: Journal) -> None:
+    first = due(journal, "a", "bob@example.org")
+    second = due(journal, "b", "bob@example.net")
+    journal.claim(first, LIMITS, NOW)
+
+    assert journal.claim(second, LIMITS, NOW + timedelta(days=1)) is not None
+
+
+def test_a_case_is_never_answered_twice_even_after_the_window(journal: Journal) -> None:
+    first = due(journal, "a")
+    journal.take_in("reminder", b"raw", None, NOW)
+    (entry,) = journal.entries(State.NEW)
+    reminder = judgement(invitation(kind=Kind.REMINDER))
+    journal.judged(entry, reminder, account("bob@example.org"), Ruling(State.DUE, recipient="bob@example.org"), NOW)
+    journal.claim(first, LIMITS, NOW)
+
+    denied = journal.claim(journal.entry(entry.id), LIMITS, NOW + timedelta(days=400))
+
+    assert denied is not None
+    assert denied.until is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "wait"),
+    [
+        (Limits(timedelta(days=30), per_hour=2, per_day=30, per_domain=5), timedelta(hours=1)),
+        (Limits(timedelta(days=30), per_hour=10, per_day=2, per_domain=5), timedelta(days=1)),
+        (Limits(timedelta(days=30), per_hour=10, per_day=30, per_domain=2), timedelta(days=1)),
+    ],
+)
+def test_answers_over_a_budget_wait(journal: Journal, limits: Limits, wait: timedelta) -> None:
+    entries = [due(journal, f"k{n}", f"p{n}@example.org", slug=f"p{n}") for n in range(3)]
+
+    outcomes = [journal.claim(entry, limits, NOW) for entry in entries]
+
+    assert outcomes[:2] == [None, None]
+    assert outcomes[2] is not None
+    assert outcomes[2].until == NOW + wait
+
+
+def test_the_domain_budget_does_not_count_other_domains(journal: Journal) -> None:
+    limits = Limits(timedelta(days=30), per_hour=10, per_day=30, per_domain=1)
+    one, two = due(journal, "a", "a@example.org", slug="a"), due(journal, "b", "b@sub.example.org", slug="b")
+
+    assert journal.claim(one, limits, NOW) is None
+    assert journal.claim(two, limits, NOW) is None
+
+
+def test_a_held_answer_comes_due_when_its_hold_ends(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.settle(entry, State.HELD, NOW, not_before=NOW + timedelta(minutes=15))
+
+    journal.release(NOW + timedelta(minutes=14))
+    before = journal.entry(entry.id).state
+    journal.release(NOW + timedelta(minutes=15))
+
+    assert before is State.HELD
+    assert [e.id for e in journal.due(NOW + timedelta(minutes=15))] == [entry.id]
+
+
+def test_approving_a_case_takes_back_its_waiting_answer(journal: Journal) -> None:
+    entry = due(journal, "a")
+    (case,) = journal.cases()
+
+    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", NOW)
+
+    assert journal.entry(entry.id).state is State.CLOSED
+    (case,) = journal.cases()
+    assert (case.verdict, case.decided_by) == (Verdict.ACCEPT, "owner")
+
+
+def test_a_week_has_one_summary(journal: Journal) -> None:
+    assert journal.claim_digest("2026-W47", NOW)
+    assert not journal.claim_digest("2026-W47", NOW)
+
+
+def test_a_summary_that_surely_was_not_sent_is_sent_after_a_crash(journal: Journal) -> None:
+    journal.claim_digest("2026-W46", NOW)
+    journal.claim_digest("2026-W47", NOW)
+    journal.settle_digest("2026-W47", State.DOT)
+
+    journal.recover(NOW)
+
+    assert journal.claim_digest("2026-W46", NOW)
+    assert not journal.claim_digest("2026-W47", NOW)
+
+
+def test_every_step_of_a_case_can_be_read_afterwards(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.claim(entry, LIMITS, NOW)
+    journal.mark_dot(entry, NOW)
+    journal.settle(entry, State.SENT, NOW, why="250 2.0.0 Ok")
+    (case,) = journal.cases()
+
+    history = [event.what for event in journal.history(case)]
+
+    assert history == ["taken-in", "decline", "due", "sending", "dot", "sent"]
+
+
+def test_a_changed_event_is_noticed(journal: Journal) -> None:
+    due(journal, "a")
+    with journal.store.read() as connection:
+        assert first_broken_event(connection, "ada") is None
+
+    with journal.store.write() as connection:
+        connection.execute(text("UPDATE events SET why = 'rule open-door' WHERE what = 'decline'"))
+
+    with journal.store.read() as connection:
+        assert first_broken_event(connection, "ada") is not None
+
+
+def test_a_journal_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    open_file(path)
+    path.chmod(0o644)
+
+    with pytest.raises(JournalFailed, match="others may read it"):
+        open_file(path)
+
+
+def test_a_journal_that_is_a_link_is_refused_and_its_target_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_bytes(b"precious")
+    (tmp_path / "journal.sqlite").symlink_to(target)
+
+    with pytest.raises(JournalFailed, match="not a regular file"):
+        open_file(tmp_path / "journal.sqlite")
+    assert target.read_bytes() == b"precious"
+
+
+def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    open_file(path).engine.dispose()
+    path.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
+
+    with pytest.raises(JournalFailed):
+        open_file(path)
+
+
+def test_a_backup_holds_what_the_journal_holds(journal: Journal, tmp_path: Path) -> None:
+    due(journal, "a")
+
+    backup(journal.store, tmp_path / "backup.sqlite")
+
+    copy = sqlite3.connect(tmp_path / "backup.sqlite")
+    assert copy.execute("SELECT state FROM entries").fetchall() == [("due",)]
+    assert (tmp_path / "backup.sqlite").stat().st_mode & 0o077 == 0
+
+
+def test_a_commit_is_on_disk_before_it_is_acknowledged(journal: Journal) -> None:
+    with journal.store.read() as connection:
+        pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
+
+    full = 2
+    assert pragmas == ["wal", full]
