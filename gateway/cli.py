@@ -51,7 +51,7 @@ def _plain_errors() -> Iterator[None]:
 class _Commands(click.Group):
     """Commands in the order of a first acquaintance, not of the alphabet."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
@@ -140,13 +140,16 @@ def explain(config_path: Path | None, as_json: bool, paths: tuple[Path, ...]) ->
     owner, troubles = for_reading(config)
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
-    for reading in Reader(owner).read(paths):
-        if as_json:
+    readings = Reader(owner).read(paths)
+    if as_json:
+        for reading in readings:
             click.echo(json.dumps(account(reading.judgement, reading.file), ensure_ascii=False))
-        else:
-            from gateway.card import show
+    else:
+        from gateway.card import console, show
 
-            show(reading)
+        terminal = console()
+        for reading in readings:
+            show(reading, terminal)
     sys.exit(NEEDS_YOU if troubles else 0)
 
 
