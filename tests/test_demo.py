@@ -1,15 +1,21 @@
 """The demo's own servers, its samples, and the whole demonstration."""
 
+import re
 import smtplib
 import ssl
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
 from imapclient.exceptions import LoginError
 
+from gateway.demo import samples
 from gateway.demo.background import Background
 from gateway.demo.certificate import HOST, make
 from gateway.demo.embedded import EmbeddedImap, Stored
@@ -114,3 +120,35 @@ def test_the_sink_takes_nothing_without_tls_and_login(sink: Sink, tls: tuple[ssl
             session.login(USER, "guessed")
 
     assert (in_the_clear, not_logged_in, sink.letters) == (530, 530, [])
+
+
+NOW = datetime(2027, 5, 3, 12, 0, tzinfo=UTC)
+
+
+def test_every_sample_has_an_expectation_and_every_expectation_a_sample() -> None:
+    mails = {file.stem for file in samples.FOLDER.glob("*.eml")}
+
+    expected = tomllib.loads((samples.FOLDER / "expected.toml").read_text("utf-8"))
+
+    assert set(expected) == mails
+
+
+def test_the_samples_arrive_in_order_within_a_week_that_ends_now() -> None:
+    dates = [parsedate_to_datetime(message_from_bytes(sample.raw)["Date"]) for sample in samples.load(NOW)]
+
+    assert dates == sorted(dates)
+    assert (dates[0] > NOW - timedelta(days=7), dates[-1]) == (True, NOW)
+
+
+def test_a_moved_invitation_was_made_right_before_its_mail_and_its_reminder_has_the_same_id() -> None:
+    first, reminder = (sample.raw for sample in samples.load(NOW) if sample.number in (7, 21))
+
+    ids = {int(found) for raw in (first, reminder) for found in re.findall(rb"invitationId/([0-9]+)", raw)}
+
+    [invitation] = ids
+    made = datetime.fromtimestamp((invitation >> 22) / 1000, UTC)
+    assert parsedate_to_datetime(message_from_bytes(first)["Date"]) - made == timedelta(seconds=24)
+
+
+def test_samples_have_the_line_ends_of_the_wire() -> None:
+    assert [sample.name for sample in samples.load(NOW) if re.search(rb"(?<!\r)\n", sample.raw)] == []

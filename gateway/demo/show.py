@@ -1,0 +1,120 @@
+"""The demonstration on screen: what came in, the verdict and why, what was sent, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from email.parser import BytesParser
+from email.policy import default
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from gateway.demo.outcome import Outcome, Scene
+from gateway.demo.sink import Letter
+from gateway.model import Channel, Entry, Verdict
+
+WIDTH = 100
+_STYLE = {
+    Verdict.ACCEPT: "green",
+    Verdict.DECLINE: "yellow",
+    Verdict.HUMAN: "magenta",
+    Verdict.IGNORE: "bright_black",
+}
+
+
+def screen() -> Console:
+    """The terminal; what is piped gets the same width."""
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    return console
+
+
+def show(scene: Scene, console: Console) -> None:
+    """Print all there is to see. Everything that comes from a mail is text, never markup."""
+    console.print(_what_came_in(scene.outcomes))
+    _heading(console, f"What was sent ({len(scene.letters)})")
+    for letter in scene.letters:
+        console.print(Text(f"  to {', '.join(letter.recipients)}"))
+    if scene.letters:
+        console.print(Padding(_letter(scene.letters[0]), (1, 2)))
+    waiting = list(_waiting(scene.outcomes))
+    _heading(console, f"What waits for you ({len(waiting)})")
+    for line in waiting:
+        console.print(Padding(line, (0, 2)))
+
+
+def _heading(console: Console, words: str) -> None:
+    console.print()
+    console.print(Text(words, style="bold"))
+
+
+def _what_came_in(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1), pad_edge=False)
+    table.add_column("", justify="right", style="bright_black")
+    table.add_column("Verdict", no_wrap=True)
+    table.add_column("What came in, and why it was judged so", ratio=1)
+    table.add_column("What was done", width=30)
+    for outcome in outcomes:
+        table.add_row(
+            str(outcome.sample.number),
+            Text(outcome.verdict, style=_STYLE.get(Verdict(outcome.verdict), "red")),
+            Group(outcome.sample.expected.about, Padding(_because(outcome), (0, 0, 0, 2))),
+            Text("\n".join(_done(outcome))),
+        )
+    return table
+
+
+def _who(entry: Entry | None) -> str:
+    inviter = (entry.judgement or {}).get("inviter") if entry else None
+    return str(inviter["name"] or "") if isinstance(inviter, dict) else ""
+
+
+def _because(outcome: Outcome) -> Text:
+    entry = outcome.entry
+    if entry is None:
+        return Text("not from a network: not even fetched", style="bright_black")
+    because = (entry.judgement or {}).get("because")
+    reasons = [str(reason) for reason in because] if isinstance(because, list) else []
+    return Text("; ".join([*reasons, entry.why] if entry.why else reasons), style="bright_black")
+
+
+def _done(outcome: Outcome) -> Iterator[str]:
+    if outcome.entry is None or outcome.verdict == Verdict.IGNORE:
+        yield "left alone"
+        return
+    if outcome.recipients:
+        yield "answered:"
+        yield from outcome.recipients
+    elif _pastes(outcome.entry):
+        yield "to paste: no mail reaches them"
+    yield f"filed: {', '.join(outcome.folders)}"
+
+
+def _pastes(entry: Entry) -> bool:
+    return entry.reply is not None and entry.reply.channel is Channel.PASTE and not entry.why.startswith("continues ")
+
+
+def _waiting(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+    for outcome in outcomes:
+        entry = outcome.entry
+        if entry is None:
+            continue
+        case = Text(f"{entry.case or '-'}  {_who(entry)}: ")
+        if outcome.verdict == Verdict.ACCEPT:
+            yield case.append("accept in the network, if you like")
+        elif outcome.verdict == Verdict.HUMAN:
+            yield case.append("decide")
+        elif _pastes(entry) and entry.reply is not None:
+            yield case.append("paste ").append(f"“{entry.reply.short}”", style="italic")
+
+
+def _letter(letter: Letter) -> Panel:
+    message = BytesParser(policy=default).parsebytes(letter.raw)
+    body = message.get_body(("plain",))
+    head = "\n".join(f"{name}: {message[name]}" for name in ("From", "To", "Subject", "Auto-Submitted"))
+    text = body.get_content().rstrip() if body else ""
+    return Panel(Text.assemble((head, "bright_black"), "\n\n", text), title="the first of them", title_align="left")
