@@ -114,7 +114,7 @@ def demo(keep: Path | None) -> None:
     Needs no account, no configuration and no network. Exits with 1 if anything differs from what the
     samples expect.
     """
-    from gateway.demo import run_demo
+    from gateway.demo.run import run_demo
 
     sys.exit(run_demo(keep))
 
