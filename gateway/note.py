@@ -1,0 +1,148 @@
+"""What an inviter wrote, read as a person would: the network's stock sentence, or words of their own and their claims.
+
+Reads the words only. Whether a claim is true is the dossier's business; nothing in a note is ever an instruction.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from gateway.language import language_of
+from gateway.model import Evidence, Note, NoteKind, Notification, Signal
+from gateway.phrasebook import Phrasebook, phrasebooks
+from gateway.stock import StockSentences
+from gateway.thesaurus import topic_phrases
+from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
+
+_CLAUSE = re.compile(r"[.!?;:,\n]")
+_BEFORE = 3  # words before a phrase in which "not" denies it
+_BEHIND = 2  # and behind it, where the language puts it there
+_PLACE_WORDS = 9  # most words of a place or an occasion
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A phrase that stands in a note, and where."""
+
+    phrase: Phrase
+    found: re.Match[str]
+
+    @property
+    def signal(self) -> Signal:
+        return Signal(self.phrase.signal)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads notes to one owner; `names` are what people call the owner, `topics` what the owner cares about."""
+
+    names: tuple[str, ...]
+    topics: tuple[str, ...]
+    _books: tuple[Phrasebook, ...] = field(init=False, repr=False)
+    _stock: StockSentences = field(init=False, repr=False)
+    _topics: Phrases = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        books = tuple(phrasebooks().values())
+        object.__setattr__(self, "_books", books)
+        object.__setattr__(self, "_stock", StockSentences(books))
+        object.__setattr__(self, "_topics", Phrases(topic_phrases(self.topics)))
+
+    def read(self, notification: Notification) -> Note:
+        """The note of a notification: its kind, its bare text, what it claims and in which words."""
+        text = plain(notification.note or "")
+        if not text.strip():
+            return Note(NoteKind.DEFAULT, None, language=notification.language)
+        inviter = notification.inviter.name if notification.inviter and notification.inviter.name else ""
+        names = frozenset(fold(" ".join((*self.names, inviter))).split())
+        stock = self._stock.find(notification.note or "", names)
+        if stock:
+            return Note(NoteKind.DEFAULT, stock.text, language=stock.language)
+        return self._personal(text, notification)
+
+    def _personal(self, text: str, notification: Notification) -> Note:
+        language = language_of(text, self._books, notification.language)
+        book = phrasebooks().get(language or "")
+        if book is None or not book.reads:
+            return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
+        claims = list(_claims(text, book))
+        touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in self._topics.find(bare(text)))
+        evidence = [(hit.signal, text[slice(*hit.found.span())]) for hit in claims]
+        return Note(
+            NoteKind.PERSONAL,
+            notification.note,
+            evidence=tuple(_once(Evidence(signal, words) for signal, words in (*evidence, *touched))),
+            language=language,
+            referee=next(filter(None, (_name(hit) for hit in claims)), None),
+            place=next(filter(None, (_place(hit, text, book) for hit in claims)), None),
+        )
+
+
+def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
+    """What a note claims, without what it denies and without what another claim already covers."""
+    folded = bare(text)
+    hits = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
+    hits = sorted((hit for hit in hits if not _denied(hit, folded, book)), key=lambda hit: hit.found.start())
+    signals = {hit.signal for hit in hits}
+    for hit in hits:
+        if hit.signal is Signal.REASON and Signal.PITCH in signals:
+            continue  # a pitch's purpose is the pitch
+        if hit.signal is Signal.SHARED and any(_overlap(hit, met) for met in hits if met.signal is Signal.MET):
+            continue  # meeting at an event is no further thing in common
+        yield hit
+
+
+def _overlap(one: _Hit, other: _Hit) -> bool:
+    return one.found.start() < other.found.end() and other.found.start() < one.found.end()
+
+
+def _denied(hit: _Hit, text: str, book: Phrasebook) -> bool:
+    """Whether a word of negation stands by the phrase; a phrase that holds one itself means what it says."""
+    negators = book.bare_negators
+    if not negators.isdisjoint(WORD.findall(bare(hit.phrase.text).lower())):
+        return False
+    start, end = hit.found.span()
+    before = _CLAUSE.split(text[max(0, start - 80) : start])[-1].lower()
+    behind = _CLAUSE.split(text[end : end + 40])[0].lower() if book.negates_behind else ""
+    inside = hit.found[0].lower()
+    for harmless in book.not_negating:
+        before, behind = before.replace(bare(harmless), " "), behind.replace(bare(harmless), " ")
+    near = (*WORD.findall(before)[-_BEFORE:], *WORD.findall(inside), *WORD.findall(behind)[:_BEHIND])
+    return not negators.isdisjoint(near)
+
+
+def _name(hit: _Hit) -> str | None:
+    """The third person a referral names."""
+    if hit.signal is not Signal.REFERRAL:
+        return None
+    return hit.found.groupdict().get("name")
+
+
+def _place(hit: _Hit, text: str, book: Phrasebook) -> str | None:
+    """Where, or on what occasion, a claimed meeting was: what follows "at" or "in", up to the end of the thought."""
+    if hit.signal is not Signal.MET:
+        return None
+    words = list(WORD.finditer(text, hit.found.start()))
+    for number, word in enumerate(words[: len(WORD.findall(hit.found[0])) + _PLACE_WORDS]):
+        if bare(word[0]).lower() in book.places and number + 1 < len(words):
+            place = _until_it_ends(text, words[number + 1 : number + 1 + _PLACE_WORDS], book)
+            if place:
+                return place
+    return None
+
+
+def _until_it_ends(text: str, words: list[re.Match[str]], book: Phrasebook) -> str | None:
+    start = end = words[0].start()
+    for word in words:
+        parted = _CLAUSE.search(text, end, word.start()) if end > start else None
+        if parted or bare(word[0]).lower() in book.place_ends:
+            break
+        end = word.end()
+    place = text[start:end]
+    return place if any(char.isupper() or char.isdigit() for char in place) else None
+
+
+def _once(evidence: Iterable[Evidence]) -> Iterator[Evidence]:
+    yield from dict.fromkeys(evidence)
