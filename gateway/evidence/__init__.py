@@ -1,0 +1,116 @@
+"""Where the owner's acquaintances are learnt from: one module a format, a source read by itself.
+
+A source that cannot be read is reported and stops no other; what was known from it stays with whoever keeps it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from gateway.config import Dav, EvidenceFiles, Me
+from gateway.errors import BadSource
+from gateway.evidence import calendar, connections, contacts, dav, mails
+from gateway.evidence.correspondence import Direction, correspondents
+from gateway.evidence.nobody import Mine
+from gateway.evidence.texts import unreadable
+from gateway.model import Acquaintance
+from gateway.people.keys import add, identity
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file, folder or server, not read yet."""
+
+    name: str  # as the owner knows it, unique among the owner's sources
+    read: Callable[[datetime], Iterable[Acquaintance]]  # BadSource when it cannot be read
+    fingerprint: Callable[[], str]  # changes when the source did; "" for one that cannot tell
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What came of reading a source: its people, or why there are none."""
+
+    source: str
+    acquaintances: tuple[Acquaintance, ...] = ()
+    fault: BadSource | None = None
+
+
+def gather(files: EvidenceFiles, me: Me, now: datetime) -> Iterator[Gathered]:
+    """Every source read, one after the other; events after `now` have not taken place."""
+    for source in sources(files, me):
+        yield read(source, now)
+
+
+def read(source: Source, now: datetime) -> Gathered:
+    """A source's people, summed up; its fault when it cannot be read."""
+    sums: dict[tuple[str, ...], Acquaintance] = {}
+    try:
+        for item in source.read(now):
+            key = identity(item)
+            sums[key] = add(sums[key], item) if key in sums else item
+    except BadSource as exc:
+        return Gathered(source.name, fault=exc)
+    return Gathered(source.name, tuple(sums.values()))
+
+
+def sources(files: EvidenceFiles, me: Me) -> list[Source]:
+    """The owner's sources in the order of the settings."""
+    mine = Mine(me)
+    named = Counter(place.name for place in _paths(files))
+
+    def name(place: Path | Dav) -> str:
+        if isinstance(place, Dav):
+            return place.url
+        return place.name if named[place.name] == 1 else str(place)
+
+    made = [_source(name(place), place, partial(_contacts, place, name(place), mine)) for place in files.contacts]
+    made += [_source(name(place), place, partial(_events, place, name(place), mine)) for place in files.calendars]
+    if files.connections:
+        path = files.connections
+        made.append(_source(name(path), path, lambda _now: connections.read_path(path, name(path))))
+    for direction, paths in ((Direction.SENT, files.sent), (Direction.RECEIVED, files.received)):
+        made += [_source(name(path), path, partial(_mails, path, name(path), mine, direction)) for path in paths]
+    return made
+
+
+def _paths(files: EvidenceFiles) -> Iterator[Path]:
+    yield from (place for place in (*files.contacts, *files.calendars) if isinstance(place, Path))
+    yield from (*((files.connections,) if files.connections else ()), *files.sent, *files.received)
+
+
+def _source(name: str, place: Path | Dav, read: Callable[[datetime], Iterable[Acquaintance]]) -> Source:
+    return Source(name, read, partial(_fingerprint, place))
+
+
+def _fingerprint(place: Path | Dav) -> str:
+    """Size and time of every file; a server has to be asked each time."""
+    if isinstance(place, Dav):
+        return ""
+    try:
+        inside = sorted(place.rglob("*")) if place.is_dir() else []
+        states = [f"{file}\0{(state := file.stat()).st_mtime_ns}\0{state.st_size}" for file in (place, *inside)]
+    except OSError as exc:
+        raise unreadable(place, exc) from exc
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()
+
+
+def _contacts(place: Path | Dav, name: str, mine: Mine, _now: datetime) -> Iterator[Acquaintance]:
+    if isinstance(place, Dav):
+        return contacts.read_cards(dav.fetch_cards(place), place.url, name, mine)
+    return contacts.read_path(place, name, mine)
+
+
+def _events(place: Path | Dav, name: str, mine: Mine, now: datetime) -> Iterator[Acquaintance]:
+    if isinstance(place, Dav):
+        return calendar.read_events(dav.fetch_events(place), place.url, name, mine, now)
+    return calendar.read_path(place, name, mine, now)
+
+
+def _mails(path: Path, name: str, mine: Mine, direction: Direction, _now: datetime) -> tuple[Acquaintance, ...]:
+    return correspondents(mails.header_blocks(path), mine, direction, name)

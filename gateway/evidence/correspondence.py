@@ -1,0 +1,123 @@
+"""Whom the owner wrote to and who wrote to the owner, from the headers of mails; bodies are never looked at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.utils import getaddresses, parsedate_to_datetime
+from enum import StrEnum
+from functools import lru_cache
+
+from gateway.evidence.nobody import Mine, is_office
+from gateway.model import Acquaintance, Link
+from gateway.names import read
+from gateway.people.keys import add, identity
+
+# What is needed of a mail; an IMAP client fetches BODY.PEEK[HEADER.FIELDS (...)] of these.
+FIELDS = ("From", "To", "Cc", "Bcc", "Subject", "Date", "List-Id", "List-Post", "List-Unsubscribe", "Precedence",
+          "Auto-Submitted")  # fmt: skip
+
+_FIELD = re.compile(
+    rb"^(" + "|".join(FIELDS).encode() + rb"):[ \t]*((?:[^\n]*)(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE
+)
+_LONGEST_SUBJECT = 200
+_MOST_ADDRESSES = 500  # of one mail; whoever writes to more knows none of them by it
+
+
+class Direction(StrEnum):
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+def correspondents(headers: Iterable[bytes], mine: Mine, direction: Direction, source: str) -> tuple[Acquaintance, ...]:
+    """The people of some mails' header blocks, summed up; batches of a folder can be summed up with `add`."""
+    sums: dict[tuple[str, ...], Acquaintance] = {}
+    for block in headers:
+        for acquaintance in _of_mail(block, mine, direction, source):
+            key = identity(acquaintance)
+            before = sums.get(key)
+            sums[key] = add(before, acquaintance) if before else acquaintance
+    return tuple(sums.values())
+
+
+def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Iterator[Acquaintance]:
+    fields: dict[bytes, list[bytes]] = {}
+    for name, value in _FIELD.findall(block.replace(b"\r", b"")):
+        fields.setdefault(name.lower(), []).append(value)
+    if _impersonal(fields, direction):
+        return
+    subject, when = _subject(fields), _date(fields)
+    sent = direction is Direction.SENT
+    for name, address in _people(fields, (b"to", b"cc", b"bcc") if sent else (b"from",)):
+        if not is_office(address) and not mine.address(address):
+            yield Acquaintance(
+                source=source,
+                link=Link.WROTE_TO if sent else Link.WROTE_ME,
+                name=name,
+                address=address,
+                first=when,
+                last=when,
+                about=subject,
+            )
+
+
+def _impersonal(fields: dict[bytes, list[bytes]], direction: Direction) -> bool:
+    """Whether a machine or a list sent this; our own answers in Sent are a machine's too."""
+    automatic = any(value.strip().lower() not in (b"", b"no") for value in fields.get(b"auto-submitted", ()))
+    bulk = any(value.strip().lower() in (b"bulk", b"list", b"junk") for value in fields.get(b"precedence", ()))
+    listed = any(field in fields for field in (b"list-id", b"list-post", b"list-unsubscribe"))
+    return automatic or bulk or (listed and direction is Direction.RECEIVED)
+
+
+def _people(fields: dict[bytes, list[bytes]], wanted: tuple[bytes, ...]) -> Iterator[tuple[str | None, str]]:
+    found = {pair: None for field in wanted for value in fields.get(field, ()) for pair in _mailboxes(value)}
+    yield from list(found)[:_MOST_ADDRESSES]
+
+
+@lru_cache(maxsize=20_000)
+def _mailboxes(value: bytes) -> tuple[tuple[str | None, str], ...]:
+    """Names and addresses of a header field; the same correspondents come again and again."""
+    pairs = getaddresses([_text(value).replace("\n", " ")])
+    return tuple((_name(name, address), address.strip().lower()) for name, address in pairs if "@" in address)
+
+
+def _name(name: str, address: str) -> str | None:
+    plain = " ".join(_decoded(name).split()).strip("\"' ")
+    return plain if read(plain).words and plain.lower() != address.lower() and "@" not in plain else None
+
+
+def _subject(fields: dict[bytes, list[bytes]]) -> str:
+    values = fields.get(b"subject")
+    return " ".join(_decoded(_text(values[0])).split())[:_LONGEST_SUBJECT] if values else ""
+
+
+def _date(fields: dict[bytes, list[bytes]]) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(_text(fields[b"date"][0]))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("cp1252", "replace")
+
+
+@lru_cache(maxsize=20_000)
+def _decoded(text: str) -> str:
+    """RFC 2047 words as text; what cannot be decoded stays as it stands."""
+    if "=?" not in text:
+        return text
+    try:
+        parts = decode_header(text)
+        return "".join(
+            part if isinstance(part, str) else part.decode(charset or "ascii", "replace") for part, charset in parts
+        )
+    except (HeaderParseError, LookupError, ValueError):
+        return text

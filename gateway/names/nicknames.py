@@ -1,0 +1,31 @@
+"""Short forms of given names: which names a nickname may stand for."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+from gateway.names.spelling import sound
+
+
+@cache
+def _table() -> dict[str, frozenset[str]]:
+    languages = tomllib.loads((files(__package__) / "nicknames.toml").read_text("utf-8"))
+    stands_for: dict[str, set[str]] = {}
+    for formals in languages.values():
+        for formal, nicknames in formals.items():
+            for nickname in nicknames.split():
+                stands_for.setdefault(nickname, set()).add(formal)
+    return {nickname: frozenset(formals) for nickname, formals in stands_for.items()}
+
+
+@cache
+def roots(word: str) -> frozenset[str]:
+    """The sounds of the given names a word may stand for, its own among them."""
+    return frozenset(sound(name) for name in _table().get(word, frozenset()) | {word})
+
+
+def may_be(one: str, other: str) -> bool:
+    """Whether two given names may be one person's."""
+    return not roots(one).isdisjoint(roots(other))

@@ -1,0 +1,137 @@
+"""The keys by which acquaintances are found, and what makes two records of a source the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import unquote
+
+from gateway.model import Acquaintance, Link
+from gateway.names import Name, fold, read
+from gateway.names.tables import word_list
+from gateway.names.text import people_in
+from gateway.names.variants import handles, variant_keys
+
+_SHORTEST_WORD = 4
+_SHORTEST_HANDLE = 5
+_YEAR = re.compile(r"(?:19|20)\d\d")
+
+
+def address_key(address: str) -> str:
+    """An address, whatever its case and whatever its owner put behind a plus."""
+    local, _, domain = address.strip().lower().rpartition("@")
+    return f"a:{local.partition('+')[0] or local}@{domain.replace('googlemail.com', 'gmail.com')}"
+
+
+def profile_key(url: str) -> str:
+    """A profile, without scheme, country, tracking and case."""
+    bare = re.sub(r"^https?://(?:www\.|m\.|[a-z]{2}\.(?=linkedin\.))?", "", unquote(url.strip()).lower())
+    path, _, query = bare.partition("?")
+    number = re.search(r"(?:^|&)id=([\w-]+)", query) if path.endswith("/view") else None
+    return f"u:{path.partition('#')[0].rstrip('/')}" + (f"?id={number[1]}" if number else "")
+
+
+def handle_key(account: str) -> str | None:
+    """The key of an account name, None when it is too short to say anything."""
+    bare = re.sub(r"[^a-z]", "", fold(account.strip().removeprefix("@").partition("@")[0]))
+    return f"j:{bare}" if len(bare) >= _SHORTEST_HANDLE else None
+
+
+def name_keys(name: Name) -> Iterator[str]:
+    """Keys that a name shares with its equals and its variants."""
+    yield f"n:{name.exact}"
+    if name.full:
+        yield from variant_keys(name)
+
+
+def identifiers(acquaintance: Acquaintance) -> frozenset[str]:
+    """Keys that only one person has."""
+    addresses = (acquaintance.address, *acquaintance.other_addresses)
+    keys = {address_key(address) for address in addresses if address}
+    return frozenset(keys | {profile_key(acquaintance.profile_url)} if acquaintance.profile_url else keys)
+
+
+def names_of(acquaintance: Acquaintance) -> tuple[Name, ...]:
+    """The full names somebody goes by: the recorded one, and those that nicknames make of it."""
+    name = read(acquaintance.name or "")
+    return (name, *_by_nickname(name, acquaintance)) if name.words else ()
+
+
+def _by_nickname(name: Name, acquaintance: Acquaintance) -> Iterator[Name]:
+    for nickname in map(read, acquaintance.nicknames):
+        if len(nickname.words) > 1:
+            yield nickname
+        elif nickname.words and len(name.words) > 1:
+            yield Name((*nickname.words, *name.words[1:]))
+
+
+def keys_of(acquaintance: Acquaintance) -> frozenset[str]:
+    """Every key an index finds this acquaintance by."""
+    keys = set(identifiers(acquaintance))
+    for name in names_of(acquaintance):
+        keys.update(name_keys(name))
+        keys.update(f"j:{handle}" for handle in handles(name) if len(handle) >= _SHORTEST_HANDLE)
+    if acquaintance.link in (Link.MET, Link.MENTIONED):
+        keys.update(occasion_keys(acquaintance.about))
+    if acquaintance.link is Link.WROTE_ME:
+        keys.update(f"s:{read(named.name).exact}" for named in people_in(acquaintance.about))
+    return frozenset(keys)
+
+
+def occasion_words(text: str) -> frozenset[str]:
+    """The words that tell one event from another."""
+    words = re.findall(r"[^\W_]+", fold(text))
+    return frozenset(
+        word
+        for word in words
+        if len(word) >= _SHORTEST_WORD and not word.isdigit() and word not in word_list("occasions")
+    )
+
+
+def occasion_keys(text: str) -> frozenset[str]:
+    return frozenset(f"e:{word}" for word in occasion_words(text))
+
+
+def years(text: str) -> frozenset[str]:
+    return frozenset(_YEAR.findall(text))
+
+
+def identity(acquaintance: Acquaintance) -> tuple[str, ...]:
+    """What two records of one source are summed up by: who it is, in what connection, and where it was."""
+    who = fold(acquaintance.name or ""), (acquaintance.address or "").lower(), acquaintance.profile_url or ""
+    apart = acquaintance.link in (Link.MET, Link.MENTIONED) or telling(acquaintance)
+    return (acquaintance.link, *who, acquaintance.about if apart else "")
+
+
+def telling(acquaintance: Acquaintance) -> bool:
+    """Whether a mail's subject is worth keeping by itself: it introduces somebody, or announces an invitation."""
+    if acquaintance.link is not Link.WROTE_ME:
+        return False
+    return introduces(acquaintance.about) or announces(acquaintance.about)
+
+
+def introduces(subject: str) -> bool:
+    return _begins_with_any(subject, "introduces") or "<>" in subject
+
+
+def announces(subject: str) -> bool:
+    return _begins_with_any(subject, "announces")
+
+
+def _begins_with_any(text: str, words: str) -> bool:
+    return any(word.startswith(tuple(word_list(words))) for word in fold(text).split())
+
+
+def add(one: Acquaintance, other: Acquaintance) -> Acquaintance:
+    """Two records of the same identity as one; the same whichever comes first."""
+    older, newer = sorted((one, other), key=lambda record: (record.last is not None, record.last or 0, record.about))
+    return replace(
+        newer,
+        other_addresses=tuple(sorted({*one.other_addresses, *other.other_addresses} - {newer.address})),
+        nicknames=tuple(sorted({*one.nicknames, *other.nicknames})),
+        company=newer.company or older.company,
+        profile_url=newer.profile_url or older.profile_url,
+        count=one.count + other.count,
+        first=min((record.first for record in (one, other) if record.first), default=None),
+    )
