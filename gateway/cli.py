@@ -72,6 +72,7 @@ def main() -> None:
     Exit status: 0 done, 1 something needs you, 2 wrong usage, 78 the configuration is at fault.
     """
     os.umask(0o077)
+    logging.getLogger("mailparser").setLevel(logging.CRITICAL)  # it remarks on every part it has no use for
 
 
 def _config(path: Path | None) -> Config:
