@@ -80,7 +80,8 @@ _IN_COMMON = re.compile(
 )
 _CHROME = re.compile(
     r"has indicated you are|has invited you to LinkedIn|requested to add you as|would like to connect on LinkedIn"
-    r"|invited you to connect|waiting to connect with you|^LinkedIn$|^Invitation reminders:?$|(is|are) (still )?waiting for your response"
+    r"|invited you to connect|waiting to connect with you|^LinkedIn$|^Invitation reminders:?$"
+    r"|(is|are) (still )?waiting for your response"
     r"|sent you an invitation to become part|would like to join your network|è in attesa della tua risposta",
     re.IGNORECASE,
 )
@@ -97,7 +98,8 @@ _AT = re.compile(
     r"(?:^|[\s,|])(?:at|@|bei|beim|from|chez|en|na|no|nella?|presso|bij|aan|à la|à l['’]|à|al|all['’]|au|aux) ?"
     r"(?<=[ '’@])(?P<name>.+)$"
 )
-_END_OF_ORGANISATION = re.compile(
+_END_OF_ORGANISATION = re.compile(r"\s*[|·•,;/–—]|\s+-\s+|\s+\(|\s+(?:and|und|et|y|e|en)\s+(?=[a-z])")
+_ORGANISATION = re.compile(
     r"\b(Universi\w+|College|Hochschule|Institut\w*|Akademi\w*|Academy|École|Escuela|Faculdade|Polite[ck]\w+"
     r"|GmbH|AG|Inc|Ltd|LLC|PLC|S\.?A|B\.?V|AB|Oy|A/S)\b"
 )
