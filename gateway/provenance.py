@@ -1,0 +1,210 @@
+"""Where a mail comes from, as far as it can be proved: the owner's own mail server's word, or DKIM itself.
+
+Nothing a sender can write counts: not From, not X-LinkedIn-*, not an Authentication-Results line of another host,
+nor one of the right name that was in the mail before the owner's server took it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import authres
+
+from gateway.model import Authentic, Mail, Provenance
+from gateway.signatures import Signature, signatures_of, verify
+
+_FROM_HOST = re.compile(r"^from\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
+_BY_HOST = re.compile(r"\bby\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
+_FAILED = frozenset({"fail", "permerror", "policy"})
+_SHORT_SUFFIX = 3  # letters: "co.uk", "com.au", "gov.br" are suffixes, "linkedin.com" is none
+_NO_REPLY = re.compile(r"(do)?[-_.]?not?[-_.]?reply|mailer-daemon|postmaster|bounces?([-+].*)?|nobody", re.IGNORECASE)
+
+Resolve = Callable[[str], bytes | None]  # the TXT record of a name; DnsAway when nobody answers
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose word the owner takes, and who the owner is."""
+
+    authserv_id: tuple[str, ...]
+    own: frozenset[str]  # the owner's addresses, lower case
+    resolve: Resolve | None = None  # set: check signatures ourselves instead of reading the header
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One method's result in an Authentication-Results line."""
+
+    method: str
+    value: str
+    properties: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What was found out about the From domain's own signature."""
+
+    authentic: Authentic
+    why: str
+    signature: Signature | None = None  # the one that passed, where it can be told which
+    first_hand: bool = False  # aligned SPF: the mail came from the network itself, not by way of somebody
+
+
+def authenticate(mail: Mail, trust: Trust) -> Provenance:
+    """What can be proved about a mail's origin; DnsAway when it must be asked again later."""
+    if len(mail.from_) != 1:
+        return Provenance(Authentic.NONE, "it does not say who it is from", reply_to_why="its origin is not proved")
+    organisation = organisational_domain(mail.from_[0].domain)
+    results = list(_own_results(mail, trust.authserv_id))
+    if trust.resolve:
+        proof = _verified(mail, organisation, trust.resolve, results)
+    else:
+        proof = _read(mail, organisation, trust.authserv_id, results)
+    why_not = _why_not_reply_to(mail, trust, proof, organisation)
+    reason = why_not or "signed for you, and Reply-To with it"
+    return Provenance(proof.authentic, proof.why, reply_to_trusted=why_not is None, reply_to_why=reason)
+
+
+def organisational_domain(domain: str) -> str:
+    """The part of a name that somebody registered ("mail.example.co.uk": "example.co.uk")."""
+    labels = domain.lower().rstrip(".").split(".")
+    country = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= _SHORT_SUFFIX
+    return ".".join(labels[-3:] if country else labels[-2:])
+
+
+def _aligned(domain: str, organisation: str) -> bool:
+    name = domain.lower().rstrip(".")
+    return name == organisation or name.endswith(f".{organisation}")
+
+
+# The header of the owner's own server
+
+
+def _read(mail: Mail, organisation: str, authserv_id: tuple[str, ...], results: list[_Result]) -> _Proof:
+    if not authserv_id:
+        return _Proof(Authentic.NONE, "no mail server is named in [authentication], so nobody vouches for it")
+    ours = [found for found in results if found.method == "dkim" and _aligned(_signer(found), organisation)]
+    passed = next((found for found in ours if found.value == "pass"), None)
+    host = ", ".join(authserv_id)
+    if passed:
+        signature = _signature_of(passed, mail, organisation)
+        why = f"{host} found the signature of {_signer(passed)} good"
+        return _Proof(Authentic.PASS, why, signature, _first_hand(results, organisation))
+    if any(found.value in _FAILED for found in ours):
+        return _Proof(Authentic.FAIL, f"{host} found the signature of {organisation} wrong")
+    others = sorted({_signer(found) for found in results if found.method == "dkim" and found.value == "pass"})
+    if others:
+        return _Proof(Authentic.NONE, f"{host} found a signature of {', '.join(others)}, but none of {organisation}")
+    return _Proof(Authentic.NONE, f"{host} says nothing about a signature of {organisation}")
+
+
+def _own_results(mail: Mail, authserv_id: tuple[str, ...]) -> Iterator[_Result]:
+    """The results our own server wrote when it took the mail in: those above the line that says so."""
+    wanted = {name.lower() for name in authserv_id}
+    for name, value in _above_the_border(mail.headers, authserv_id):
+        if name.lower() != "authentication-results":
+            continue
+        try:
+            header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
+        except (authres.core.AuthResError, authres.core.SyntaxError, ValueError, IndexError):
+            continue
+        if (header.authserv_id or "").lower() not in wanted or header.version not in (None, "1", 1):
+            continue
+        for result in header.results:
+            properties = {f"{prop.type}.{prop.name}": str(prop.value).lower() for prop in result.properties}
+            yield _Result(result.method.lower(), str(result.result).lower(), properties)
+
+
+def _above_the_border(headers: Iterable[tuple[str, str]], authserv_id: tuple[str, ...]) -> list[tuple[str, str]]:
+    """The fields above the Received line our server wrote on taking the mail from outside.
+
+    None where there is no such line: then it cannot be told which lines are ours.
+    """
+    above: list[tuple[str, str]] = []
+    homes = {organisational_domain(name) for name in authserv_id}
+    for name, value in headers:
+        if name.lower() == "received" and _came_from_outside(value, authserv_id, homes):
+            return above
+        above.append((name, value))
+    return []
+
+
+def _came_from_outside(received: str, authserv_id: tuple[str, ...], homes: set[str]) -> bool:
+    by, sender = _BY_HOST.search(received), _FROM_HOST.search(received)
+    if by is None or sender is None:
+        return False
+    host = by["host"].lower().rstrip(".")
+    at_home = host in {name.lower() for name in authserv_id} or any(_aligned(host, home) for home in homes)
+    return at_home and not any(_aligned(sender["host"], home) for home in homes)
+
+
+def _signer(result: _Result) -> str:
+    domain = result.properties.get("header.d") or result.properties.get("header.i", "").rpartition("@")[2]
+    return domain.rstrip(".")
+
+
+def _first_hand(results: Iterable[_Result], organisation: str) -> bool:
+    return any(
+        found.method == "spf"
+        and found.value == "pass"
+        and _aligned(found.properties.get("smtp.mailfrom", "").rpartition("@")[2], organisation)
+        for found in results
+    )
+
+
+def _signature_of(passed: _Result, mail: Mail, organisation: str) -> Signature | None:
+    """The signature a result speaks of; None when it could be more than one."""
+    selector, start = passed.properties.get("header.s"), passed.properties.get("header.b")
+    fitting = [
+        signature
+        for signature in signatures_of(mail)
+        if _aligned(signature.domain, organisation)
+        and signature.domain == _signer(passed)
+        and (selector is None or signature.selector == selector)
+        and (start is None or signature.value.lower().startswith(start))
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+# The signature itself
+
+
+def _verified(mail: Mail, organisation: str, resolve: Resolve, results: list[_Result]) -> _Proof:
+    outcomes = []
+    for signature in signatures_of(mail):
+        if not _aligned(signature.domain, organisation):
+            continue
+        why_not = verify(mail, signature, resolve)
+        if why_not is None:
+            why = f"the signature of {signature.domain} is good"
+            return _Proof(Authentic.PASS, why, signature, _first_hand(results, organisation))
+        outcomes.append(f"{signature.domain}: {why_not}")
+    if outcomes:
+        return _Proof(Authentic.FAIL, "; ".join(outcomes))
+    return _Proof(Authentic.NONE, f"it carries no signature of {organisation}")
+
+
+# Reply-To
+
+
+def _why_not_reply_to(mail: Mail, trust: Trust, proof: _Proof, organisation: str) -> str | None:
+    """Why an answer may not go to Reply-To; None when it may (docs/safety.md has the reasons for each condition)."""
+    if proof.authentic is not Authentic.PASS:
+        return "its origin is not proved"
+    if len(mail.header("Reply-To")) != 1 or len(mail.reply_to) != 1:
+        return "it has not exactly one Reply-To with one address"
+    box = mail.reply_to[0]
+    if _aligned(box.domain, organisation) or _NO_REPLY.fullmatch(box.address.rpartition("@")[0]):
+        return f"{box.address} is nobody's own address"
+    signature = proof.signature
+    if signature is None:
+        return "it cannot be told which of its signatures was found good"
+    if "to" not in signature.fields:
+        return "the signature does not cover to whom it was sent"
+    if not trust.own & {one.address.lower() for one in mail.to}:
+        return "it was sent to somebody else"
+    if "reply-to" in signature.fields or proof.first_hand:
+        return None
+    return "the signature does not cover Reply-To, and the mail did not come first-hand"
