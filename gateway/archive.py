@@ -5,6 +5,7 @@ from __future__ import annotations
 import mailbox
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from gateway.errors import Unreadable
 
@@ -32,7 +33,7 @@ def _is_mbox(path: Path) -> bool:
         return file.read(5) == b"From "
 
 
-def _opened(path: Path):  # type: ignore[no-untyped-def]
+def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as exc:
@@ -41,8 +42,7 @@ def _opened(path: Path):  # type: ignore[no-untyped-def]
 
 def _bytes_of(path: Path) -> bytes:
     with _opened(path) as file:
-        found: bytes = file.read(_LARGEST + 1)
-    return found[:_LARGEST]
+        return file.read(_LARGEST)
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:

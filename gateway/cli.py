@@ -271,4 +271,4 @@ def digest(config_path: Path, how: str, week: str | None) -> None:
     if how == "print":
         click.echo(text, nl=False)
         return
-    click.echo(send_summary(config, journal, text, week, datetime.now(UTC)))
+    click.echo(send_summary(config, text, week, datetime.now(UTC)))

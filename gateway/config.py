@@ -12,7 +12,7 @@ import subprocess
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -86,6 +86,28 @@ class Secret(Section):
         return done.stdout.rstrip("\r\n")
 
 
+class Account(Section):
+    """A login at a mail server."""
+
+    host: str
+    user: str
+    password: Secret | None = None
+    oauth: Literal["google", "microsoft"] | None = None
+    ca_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if (self.password is None) == (self.oauth is None):
+            raise ValueError("give either password or oauth")
+        return self
+
+    def secret(self) -> SecretStr:
+        """The password, read anew each time, so that a changed one needs no restart."""
+        if self.password is None:
+            raise LookupError(f"no login by {self.oauth} in this version; give a password")
+        return self.password.read()
+
+
 class Me(Section):
     """The owner: who they are and what they care about."""
 
@@ -147,34 +169,18 @@ class Folders(Section):
     drafts: str | None = None
 
 
-class Imap(Section):
-    host: str
+class Imap(Account):
     port: int = Field(default=993, ge=1, le=65535)
     tls: Literal["implicit", "starttls"] = "implicit"
-    user: str
-    password: Secret | None = None
-    oauth: Literal["google", "microsoft"] | None = None
-    ca_file: FilePath | None = None
     folders: Folders = Folders()
     poll: Duration = timedelta(minutes=5)
     """How often to look when the server has no IDLE, and at the latest when it has."""
 
-    @model_validator(mode="after")
-    def _one_login(self) -> Imap:
-        if (self.password is None) == (self.oauth is None):
-            raise ValueError("give either password or oauth")
-        return self
 
-
-class Smtp(Section):
-    host: str
+class Smtp(Account):
     port: int = Field(default=465, ge=1, le=65535)
     tls: Literal["implicit", "starttls"] | None = None
     """None: implicit on 465, STARTTLS (never optional) elsewhere."""
-    user: str
-    password: Secret | None = None
-    oauth: Literal["google", "microsoft"] | None = None
-    ca_file: FilePath | None = None
     bounces: MailAddress | None = None
     """Envelope sender; None: the address in From."""
     keeps_copy: bool = False
@@ -186,12 +192,6 @@ class Smtp(Section):
         if value == 25:
             raise ValueError("port 25 is for servers among themselves; use 465, or 587 with STARTTLS")
         return value
-
-    @model_validator(mode="after")
-    def _one_login(self) -> Smtp:
-        if (self.password is None) == (self.oauth is None):
-            raise ValueError("give either password or oauth")
-        return self
 
 
 class Delivery(Section):

@@ -71,3 +71,7 @@ class DnsAway(RsvpdError):
 
 class BadLetter(RsvpdError):
     """An answer that, read back, is not exactly what was decided: park it, never send it."""
+
+
+class BadPolicy(RsvpdError):
+    """A policy that cannot be decided by."""

@@ -1,14 +1,116 @@
-"""An owner's settings made ready: the policy compiled, the phrasebooks and templates loaded, the records opened."""
+"""An owner's settings made ready: the policy compiled, phrasebooks and templates loaded, the records at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from datetime import UTC, datetime
 
-from gateway.config import Config
-from gateway.errors import BadSource
+from gateway import dns, imap, smtp
+from gateway.config import Config, Imap, Smtp
+from gateway.errors import BadConfig, BadSource
 from gateway.evidence import gather
+from gateway.journal import Journal
 from gateway.journal.entries import Limits
 from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance
+from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
-from gateway.pipeline import Owner
+from gateway.pipeline import Owner, Post
+from gateway.policy import compile_policy
+from gateway.provenance import Trust, authenticate
+from gateway.reply import Replies, Voice
+from gateway.state import secret_of
+
+
+def for_reading(config: Config) -> tuple[Owner, tuple[BadSource, ...]]:
+    """What explain and replay need, and the sources of evidence that could not be read; nothing is written."""
+    index, troubles = _from_files(config)
+    return _owner(config, index, secret=b""), troubles
+
+
+def _from_files(config: Config) -> tuple[Index, tuple[BadSource, ...]]:
+    known: list[Acquaintance] = []
+    troubles: list[BadSource] = []
+    for found in gather(config.evidence, config.me, datetime.now(UTC)):
+        known.extend(found.acquaintances)
+        if found.fault:
+            troubles.append(found.fault)
+    return MemoryIndex(known), tuple(troubles)
+
+
+def for_service(config: Config, journal: Journal) -> Owner:
+    """All that the service needs."""
+    index, _ = _from_files(config)
+    return _owner(config, index, secret=secret_of(journal))
+
+
+def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
+    me, delivery = config.me, config.delivery
+    own = frozenset(address.lower() for address in me.addresses)
+    trust = Trust(
+        authserv_id=config.authentication.authserv_id,
+        own=own,
+        resolve=dns.txt if config.authentication.dkim == "verify" else None,
+    )
+    policy = compile_policy(config.policy, config.rule, institutions=me.institution, own=own)
+    voice = Voice(
+        name=me.name,
+        contact=me.contact or next(iter(me.addresses), None),
+        language=me.language,
+        answer_in=config.policy.answer_in,
+        groups=config.group,
+        own=own,
+    )
+    replies = Replies(voice, config.path.parent / "replies" if config.path else None)
+    names = (me.name, *me.aliases)
+
+    def provenance_of(mail: Mail) -> Provenance:
+        return authenticate(mail, trust)
+
+    def known(person: Person, note: Note) -> Dossier:
+        return look_up(person, note, index, names=names)
+
+    return Owner(
+        policy=policy,
+        authenticate=provenance_of,
+        read=Reader(names, me.topics).read,
+        look_up=known,
+        render=replies.render,
+        sender=Mailbox(me.name, next(iter(me.addresses), "")),
+        mode=delivery.mode,
+        hold=delivery.hold,
+        limits=Limits(delivery.window, delivery.per_hour, delivery.per_day, delivery.per_domain),
+        secret=secret,
+        policy_fingerprint=policy.fingerprint,
+        policy_text=policy.text,
+    )
+
+
+def connect_of(config: Config) -> Callable[[], imap.Session]:
+    """How to get at the owner's mailbox."""
+    account = _imap(config)
+    return lambda: imap.connect(account, account.secret)
+
+
+def post_of(config: Config) -> Post:
+    """The way to the owner's mail server."""
+    account = _smtp(config)
+    sender = account.bounces or config.me.addresses[0]
+
+    def post(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+        return smtp.send(
+            account, message, sender=sender, recipient=recipient, secret=account.secret, before_dot=before_dot
+        )
+
+    return post
+
+
+def _imap(config: Config) -> Imap:
+    if config.imap is None:
+        raise BadConfig(str(config.path), ("[imap] is missing: where is your mailbox?",))
+    return config.imap
+
+
+def _smtp(config: Config) -> Smtp:
+    if config.smtp is None:
+        raise BadConfig(str(config.path), ("[smtp] is missing: by which server do you send?",))
+    return config.smtp

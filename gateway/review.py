@@ -95,7 +95,7 @@ def _week(config: Config, name: str | None, now: datetime) -> Week:
     return rhythm.named(name) if name else rhythm.running(now)
 
 
-def send_summary(config: Config, journal: Journal, text: str, week: str | None, now: datetime) -> str:
+def send_summary(config: Config, text: str, week: str | None, now: datetime) -> str:
     """Send a summary to the owner, beside the one that comes by itself."""
     from gateway.owner import post_of
 
