@@ -20,7 +20,7 @@ from gateway.evidence.correspondence import Direction, correspondents
 from gateway.evidence.nobody import Mine
 from gateway.evidence.texts import unreadable
 from gateway.model import Acquaintance
-from gateway.people.keys import add, identity
+from gateway.people.keys import summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,10 @@ def gather(files: EvidenceFiles, me: Me, now: datetime) -> Iterator[Gathered]:
 
 def read(source: Source, now: datetime) -> Gathered:
     """A source's people, summed up; its fault when it cannot be read."""
-    sums: dict[tuple[str, ...], Acquaintance] = {}
     try:
-        for item in source.read(now):
-            key = identity(item)
-            sums[key] = add(sums[key], item) if key in sums else item
+        return Gathered(source.name, tuple(summed(source.read(now))))
     except BadSource as exc:
         return Gathered(source.name, fault=exc)
-    return Gathered(source.name, tuple(sums.values()))
 
 
 def sources(files: EvidenceFiles, me: Me) -> list[Source]:

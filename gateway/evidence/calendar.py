@@ -146,7 +146,7 @@ def _invited(event: Event, mine: Mine) -> Iterator[tuple[str | None, str, bool]]
             if (
                 "@" not in address
                 or kind in ("ROOM", "RESOURCE", "GROUP")
-                or is_office(address)
+                or is_office(address, _parameter(one, "CN"))
                 or mine.address(address)
             ):
                 continue

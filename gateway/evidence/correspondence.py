@@ -14,11 +14,11 @@ from functools import lru_cache
 from gateway.evidence.nobody import Mine, is_office
 from gateway.model import Acquaintance, Link
 from gateway.names import read
-from gateway.people.keys import add, identity
+from gateway.people.keys import summed
 
 # What is needed of a mail; an IMAP client fetches BODY.PEEK[HEADER.FIELDS (...)] of these.
 FIELDS = ("From", "To", "Cc", "Bcc", "Subject", "Date", "List-Id", "List-Post", "List-Unsubscribe", "Precedence",
-          "Auto-Submitted")  # fmt: skip
+          "Auto-Submitted", "X-Rsvpd-Loop")  # fmt: skip
 
 _FIELD = re.compile(
     rb"^(" + "|".join(FIELDS).encode() + rb"):[ \t]*((?:[^\n]*)(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE
@@ -33,14 +33,8 @@ class Direction(StrEnum):
 
 
 def correspondents(headers: Iterable[bytes], mine: Mine, direction: Direction, source: str) -> tuple[Acquaintance, ...]:
-    """The people of some mails' header blocks, summed up; batches of a folder can be summed up with `add`."""
-    sums: dict[tuple[str, ...], Acquaintance] = {}
-    for block in headers:
-        for acquaintance in _of_mail(block, mine, direction, source):
-            key = identity(acquaintance)
-            before = sums.get(key)
-            sums[key] = add(before, acquaintance) if before else acquaintance
-    return tuple(sums.values())
+    """The people of some mails' header blocks, summed up; later mails of the same folder can be added to them."""
+    return tuple(summed(person for block in headers for person in _of_mail(block, mine, direction, source)))
 
 
 def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Iterator[Acquaintance]:
@@ -52,7 +46,7 @@ def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Ite
     subject, when = _subject(fields), _date(fields)
     sent = direction is Direction.SENT
     for name, address in _people(fields, (b"to", b"cc", b"bcc") if sent else (b"from",)):
-        if not is_office(address) and not mine.address(address):
+        if not is_office(address, name) and not mine.address(address):
             yield Acquaintance(
                 source=source,
                 link=Link.WROTE_TO if sent else Link.WROTE_ME,
@@ -65,8 +59,10 @@ def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Ite
 
 
 def _impersonal(fields: dict[bytes, list[bytes]], direction: Direction) -> bool:
-    """Whether a machine or a list sent this; our own answers in Sent are a machine's too."""
-    automatic = any(value.strip().lower() not in (b"", b"no") for value in fields.get(b"auto-submitted", ()))
+    """Whether a machine or a list sent this; an answer of ours makes nobody known, even if the owner sent the draft."""
+    automatic = b"x-rsvpd-loop" in fields or any(
+        value.strip().lower() not in (b"", b"no") for value in fields.get(b"auto-submitted", ())
+    )
     bulk = any(value.strip().lower() in (b"bulk", b"list", b"junk") for value in fields.get(b"precedence", ()))
     listed = any(field in fields for field in (b"list-id", b"list-post", b"list-unsubscribe"))
     return automatic or bulk or (listed and direction is Direction.RECEIVED)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from gateway.config import Me
 from gateway.names import Name, read
+from gateway.names.spelling import latin
 from gateway.people.keys import address_key
 
 _MACHINES = re.compile(
@@ -24,7 +24,7 @@ _OFFICES = frozenset(
     """
     info information infos office offices contact contacts kontakt contacto contato contatti contactus mail email post
     postmaster hostmaster webmaster abuse noc security root admin administrator administration sysadmin it edv
-    support help helpdesk hilfe service services servicedesk customerservice kundenservice kundendienst customercare care
+    support help helpdesk hilfe service services servicedesk customerservice kundenservice kundendienst care
     team hello hallo hola bonjour ciao hi hey welcome
     sales vertrieb verkauf ventas ventes vendite billing invoice invoices invoicing rechnung rechnungen facturation
     buchhaltung accounting accounts accountspayable payments payroll finance orders order bestellung bestellungen shop
@@ -63,21 +63,19 @@ class Mine:
         return name in self.names
 
 
-def is_office(address: str) -> bool:
+def is_office(address: str, name: str | None = None) -> bool:
     """Whether an address is a machine's, a list's, a network's or a function's rather than a person's."""
     local, _, domain = address.lower().rpartition("@")
-    if not local or not domain:
+    if not local or not domain or local.endswith("-l") or _MACHINES.fullmatch(local) or _LISTS.search(domain):
         return True
-    plain = local.partition("+")[0]
-    return bool(
-        plain.strip("-_.") in _OFFICES
-        or _MACHINES.fullmatch(local)
-        or local.endswith("-l")
-        or _LISTS.search(domain)
-        or _RELAYS.search(domain)
-    )
+    if local.partition("+")[0].strip("-_.") in _OFFICES:
+        # Anna Weber writes from mail@anna-weber.example.
+        return not _has_family_name(name, domain)
+    # People work at networks, too: Anna Weber is aweber@xing.com, the network speaks for her as mailrobot@.
+    return bool(_RELAYS.search(domain)) and not _has_family_name(name, local)
 
 
-def somebody(addresses: Iterable[str], mine: Mine) -> list[str]:
-    """The addresses that are a person's other than the owner."""
-    return [address for address in addresses if not is_office(address) and not mine.address(address)]
+def _has_family_name(name: str | None, text: str) -> bool:
+    # The last word alone: a firm's own name comes first ("Acme Sales"), and it is in the firm's domain.
+    parts = read(name or "").parts
+    return len(parts) > 1 and len(parts[-1]) > 2 and latin(parts[-1]) in text

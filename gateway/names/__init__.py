@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.names.tables import word_list
 
@@ -16,6 +17,7 @@ _HYPHENS = dict.fromkeys(map(ord, "‐‑‒–—―−﹣－"), "-")
 _STROKES = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "ı": "i", "þ": "th", "æ": "ae", "œ": "oe", "ħ": "h", "ŧ": "t"}
 )
+_NOT_OF_A_NAME = re.compile(r"[^a-z0-9'\-]+")
 # Written without spaces between the family name and the given name.
 _UNSPACED = re.compile(r"[\u3005\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
@@ -45,6 +47,8 @@ class Name:
 
 def fold(text: str) -> str:
     """Text without case, accents, invisible characters and symbols, single-spaced; folding twice changes nothing."""
+    if text.isascii():
+        return " ".join(_NOT_OF_A_NAME.sub(" ", text.lower().replace("`", "'")).split())
     text = unicodedata.normalize("NFKC", text).translate(_APOSTROPHES | _HYPHENS)
     text = "".join(char for char in text if unicodedata.category(char) != "Cf").casefold()
     plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not _accent(char))
@@ -61,6 +65,7 @@ def _of_a_name(char: str) -> bool:
     return char in "'-" or unicodedata.category(char)[0] in "LNM"
 
 
+@lru_cache(maxsize=8192)
 def read(text: str) -> Name:
     """A display name taken apart: brackets, titles and degrees left out, "Family, Given" put in order."""
     text = _BRACKETS.sub(" ", text[:_LONGEST])

@@ -104,10 +104,8 @@ def unmask(text: str) -> str | None:
     """What a name poses as when letters of another script stand among Latin ones; None for an honest name."""
     words = re.split(r"[\s\-]+", unicodedata.normalize("NFC", text))
     scripts = [{script(char) for char in word if char.isalpha()} for word in words]
-    latin_words = any(found == {"LATIN"} for found in scripts)
-    for word, found in zip(words, scripts, strict=True):
-        mixed = "LATIN" in found and found & _POSERS
-        posing = latin_words and found and found <= _POSERS and all(char in _LOOKALIKES for char in word)
-        if mixed or posing:
-            return "".join(_LOOKALIKES.get(char, char) for char in text)
-    return None
+    mixed = any("LATIN" in found and found & _POSERS for found in scripts)
+    # A name given in two scripts has a word that no Latin letters could pose as.
+    others = [word for word, found in zip(words, scripts, strict=True) if found and found <= _POSERS]
+    posing = {"LATIN"} in scripts and others and all(char in _LOOKALIKES for word in others for char in word)
+    return "".join(_LOOKALIKES.get(char, char) for char in text) if mixed or posing else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import combinations
@@ -34,18 +34,58 @@ _EXPLAINED = {
 }
 
 
-def variant_keys(name: Name) -> Iterator[str]:
-    """Keys of which two variants of a name share at least one."""
-    parts = _parts(name)[:_MOST_PARTS]
-    for one, other in combinations(parts, 2):
-        for root in roots(one):
-            yield _pair(root, sound(other))
-        for root in roots(other):
-            yield _pair(sound(one), root)
-        yield from (f"i:{sound(one)[:1]}|{sound(other)}", f"i:{sound(other)[:1]}|{sound(one)}")
-    if len(parts) > 1:
-        yield f"c:{consonants(parts[0])}|{consonants(parts[-1])}"
+def kept_keys(name: Name) -> Iterator[str]:
+    """Keys to keep a name under, so that its variants' `asked_keys` find it."""
+    for one, other in _pairs(name):
+        if len(one) == 1 or len(other) == 1:
+            yield from _abbreviated("b", one, other)
+        else:
+            yield from (*_whole(one, other), *_abbreviated("i", one, other))
+    yield from _vowelless("d" if _has_abjad(name) else "c", name)
     yield from (f"j:{form}" for form in joined(name))
+
+
+def asked_keys(name: Name) -> Iterator[str]:
+    """Keys under which a name's variants are kept; of two that differ by an initial, one has it."""
+    for one, other in _pairs(name):
+        yield from _abbreviated("b", one, other)
+        yield from _abbreviated("i", one, other) if len(one) == 1 or len(other) == 1 else _whole(one, other)
+    yield from _vowelless("d", name)
+    yield from _vowelless("c", name) if _has_abjad(name) else ()
+    yield from (f"j:{form}" for form in joined(name))
+
+
+def _has_abjad(name: Name) -> bool:
+    return any(map(abjad, name.words))
+
+
+def _pairs(name: Name) -> Iterator[tuple[str, str]]:
+    return combinations(_parts(name)[:_MOST_PARTS], 2)
+
+
+def _whole(one: str, other: str) -> Iterator[str]:
+    yield from pair_keys(one, (other,))
+    yield from pair_keys(other, (one,))
+
+
+def _abbreviated(kind: str, one: str, other: str) -> Iterator[str]:
+    if len(other) > 1:
+        yield f"{kind}:{sound(one)[:1]}|{sound(other)}"
+    if len(one) > 1:
+        yield f"{kind}:{sound(other)[:1]}|{sound(one)}"
+
+
+def _vowelless(kind: str, name: Name) -> Iterator[str]:
+    parts = _parts(name)
+    if len(parts) > 1:
+        yield f"{kind}:{consonants(parts[0])}|{consonants(parts[-1])}"
+
+
+def pair_keys(given: str, families: Iterable[str]) -> Iterator[str]:
+    """Keys of the names that a given name, or one it may be short for, makes with each of some family names."""
+    for family in families:
+        for root in roots(given):
+            yield _pair(root, sound(family))
 
 
 def _pair(one: str, other: str) -> str:

@@ -7,15 +7,16 @@ is missing or against it. no: nothing was found. Pure: what an index holds is th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.model import Acquaintance, Dossier, Known, Link, Match, Note, Person
+from gateway.model import Acquaintance, Dossier, Known, Link, Match, Note, NoteKind, Person
 from gateway.names import Name, read
+from gateway.names.nicknames import may_be
 from gateway.names.spelling import unmask
-from gateway.names.variants import variant_keys
+from gateway.names.variants import pair_keys
 from gateway.people import claims
-from gateway.people.keys import address_key, handle_key, keys_of, name_keys, profile_key
+from gateway.people.keys import address_key, handle_key, identifiers, keys_of, name_keys, profile_key, subject_key
 from gateway.people.lines import line, rank
 from gateway.people.persons import Acquainted, contradiction, explanation, identified, namesake, persons, several
 
@@ -61,10 +62,9 @@ class _Query:
 
     person: Person
     name: Name
-    note: Note
     account: str = ""  # a name that is no person's name but an account
     disguised: str | None = None  # what a name in mixed scripts poses as
-    former: frozenset[Name] = field(default=frozenset())  # the inviter's given name with other words of the note
+    former: frozenset[str] = frozenset()  # words of the note that may be a family name the inviter had
 
 
 def look_up(person: Person, note: Note, index: Index, *, names: Sequence[str] = ()) -> Dossier:
@@ -78,14 +78,14 @@ def look_up(person: Person, note: Note, index: Index, *, names: Sequence[str] = 
     ]
     findings = sorted(_findings(query, acquainted), key=_order)
     known, why = _conclude(query, findings)
-    matches = tuple(_matches(known, findings))
+    matches = tuple(_matches(findings))
     return Dossier(
         known=known,
         why=why,
         matches=matches,
         claims=claims.of(note, matches, query.name, index),
         address=_address(findings) if known is Known.YES else None,
-        recommended=claims.recommended(query.name, index),
+        recommended=claims.recommended(query.name, acquainted),
         announced=claims.announced(matches, query.name),
     )
 
@@ -95,19 +95,13 @@ def _query(person: Person, note: Note) -> _Query:
     disguised = unmask(text)
     name = Name(()) if disguised else read(text)
     lone = not name.full and len(text.split()) == 1
-    former = (
-        frozenset(Name((name.words[0], word)) for word in _note_words(note)) if len(name.words) > 1 else frozenset()
-    )
-    return _Query(person, name, note, text if lone else "", disguised, former)
+    former = _capitalised(note.text or "") if note.kind is NoteKind.PERSONAL and len(name.words) > 1 else []
+    words = frozenset(former[:_MOST_NOTE_WORDS]).difference(name.words)
+    return _Query(person, name, text if lone else "", disguised, words)
 
 
-def _note_words(note: Note) -> list[str]:
-    words = read_words(note.text or "")
-    return words[:_MOST_NOTE_WORDS]
-
-
-def read_words(text: str) -> list[str]:
-    """The capitalised words of a text, folded."""
+def _capitalised(text: str) -> list[str]:
+    """The words of a text that may be names, folded."""
     bare = (word.strip("\"'“”„«».,;:!?()[]") for word in text.split())
     return [
         folded.words[0] for word in bare if len(word) > 2 and not word[0].islower() and (folded := read(word)).words
@@ -119,7 +113,7 @@ def _gather(query: _Query, index: Index) -> set[Acquaintance]:
     found = set(index.find(_keys(query)))
     asked: set[str] = set()
     for _ in range(_MOST_ROUNDS):
-        keys = {key for item in found for key in keys_of(item) if key[:2] in ("a:", "u:")} - asked
+        keys = {key for item in found for key in identifiers(item)} - asked
         if not keys:
             break
         asked |= keys
@@ -135,8 +129,8 @@ def _keys(query: _Query) -> Iterator[str]:
         yield profile_key(person.profile_url)
     if query.name.words:
         yield from name_keys(query.name)
-    for former in query.former:
-        yield from (key for key in variant_keys(former) if key[:2] == "p:")
+        yield subject_key(query.name)
+        yield from pair_keys(query.name.words[0], query.former)
     if query.account:
         yield from filter(None, (handle_key(query.account), address_key(query.account)))
 
@@ -144,7 +138,7 @@ def _keys(query: _Query) -> Iterator[str]:
 def _findings(query: _Query, acquainted: Sequence[Acquainted]) -> Iterator[_Finding]:
     certain = [found for found in acquainted if identified(query.person, found)]
     for found in certain:
-        yield _by_identifier(found, alone=not several(certain))
+        yield _by_identifier(query, found, alone=not several(certain))
     namesakes = [found for found in acquainted if found not in certain and namesake(query.name, found)]
     rivals = [found for found in namesakes if found.interacted]
     for found in namesakes:
@@ -154,12 +148,14 @@ def _findings(query: _Query, acquainted: Sequence[Acquainted]) -> Iterator[_Find
             yield _Finding(Known.MAYBE, found, f"only {reason}")
 
 
-def _by_identifier(found: Acquainted, *, alone: bool) -> _Finding:
+def _by_identifier(query: _Query, found: Acquainted, *, alone: bool) -> _Finding:
     if not found.interacted:
         return _Finding(Known.MAYBE, found, _trace(found))
     if not alone:
         return _Finding(Known.MAYBE, found, "address and profile belong to different people")
-    return _Finding(Known.YES, found, "address or profile is in your records")
+    address = query.person.address
+    by_address = address is not None and address_key(address) in found.addresses
+    return _Finding(Known.YES, found, f"{'the address' if by_address else 'the profile'} is in your records")
 
 
 def _by_name(query: _Query, found: Acquainted, rivals: Sequence[Acquainted]) -> _Finding:
@@ -183,12 +179,16 @@ def _trace(found: Acquainted) -> str:
 
 
 def _reason(query: _Query, found: Acquainted) -> str | None:
-    reason = explanation(query.name, query.account, found)
-    if reason is None and not query.former.isdisjoint(found.names):
-        return (
-            f"a former name that the note gives, {' or '.join(sorted(record.name or '' for record in found.records))}"
-        )
-    return reason
+    return explanation(query.name, query.account, found) or _former_name(query, found)
+
+
+def _former_name(query: _Query, found: Acquainted) -> str | None:
+    """The name of somebody the inviter may have been, when given name and note agree with it: "née Weber"."""
+    for name in sorted(found.names, key=lambda name: name.words):
+        given, *family = name.words
+        if family and query.former.issuperset(family) and may_be(given, query.name.words[0]):
+            return f"a former name, {name.exact.title()}, that the note gives"
+    return None
 
 
 def _order(finding: _Finding) -> tuple[int, tuple[int, int, str]]:
@@ -214,7 +214,7 @@ def _nothing(query: _Query) -> str:
     return "no trace of this person in your records"
 
 
-def _matches(known: Known, findings: Sequence[_Finding]) -> Iterator[Match]:
+def _matches(findings: Sequence[_Finding]) -> Iterator[Match]:
     for finding in findings:
         for record in sorted(finding.acquainted.records, key=rank):
             yield Match(finding.known, record, f"{finding.why}: {line(record)}")

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.model import Acquaintance, Claim, Known, Link, Match, Note
-from gateway.names import Name, read
+from gateway.names import Name, fold, read
 from gateway.people.keys import announces, introduces, name_keys, names_of, occasion_keys, occasion_words, years
 from gateway.people.lines import line
-from gateway.people.persons import persons
+from gateway.people.persons import Acquainted, persons
 
 if TYPE_CHECKING:
     from gateway.people import Index
@@ -66,7 +66,7 @@ def _referred(referee: str, inviter: Name, index: Index) -> Claim:
     name = read(referee)
     of_that_name = [item for item in index.find(sorted(name_keys(name))) if name.words and name in names_of(item)]
     for item in of_that_name:
-        if item.link is Link.WROTE_ME and _names(item, inviter):
+        if names_in_subject(item, inviter):
             return Claim(what, "verified", line(item))
     if not of_that_name:
         return Claim(what, "unverified", "your records know nobody of that name")
@@ -74,36 +74,25 @@ def _referred(referee: str, inviter: Name, index: Index) -> Claim:
     return Claim(what, "unverified", f"no subject of theirs names the inviter; {best}")
 
 
-def _names(item: Acquaintance, inviter: Name) -> bool:
-    return inviter.full and f" {inviter.exact} " in f" {read_all(item.about)} "
+def names_in_subject(record: Acquaintance, inviter: Name) -> bool:
+    """Whether a mail's subject names the inviter in full."""
+    in_full = f" {inviter.exact} " in f" {fold(record.about)} "
+    return record.link is Link.WROTE_ME and inviter.full and in_full
 
 
-def read_all(text: str) -> str:
-    from gateway.names import fold
-
-    return fold(text)
-
-
-def recommended(inviter: Name, index: Index) -> bool:
+def recommended(inviter: Name, acquainted: Sequence[Acquainted]) -> bool:
     """Whether the subject of a mail introduces the inviter by full name, and the owner has to do with its sender."""
-    if not inviter.full:
-        return False
-    by_subject = [item for item in index.find([f"s:{inviter.exact}"]) if introduces(item.about)]
-    return any(_trusted(item, index) for item in by_subject if inviter not in names_of(item))
-
-
-def _trusted(sender: Acquaintance, index: Index) -> bool:
-    from gateway.people.keys import identifiers
-
-    records = index.find(sorted(identifiers(sender)))
-    return any(person.interacted for person in persons([sender, *records]) if sender in person.records)
+    return any(
+        introduces(record.about) and names_in_subject(record, inviter)
+        for person in acquainted
+        if person.interacted and inviter not in person.names
+        for record in person.records
+    )
 
 
 def announced(matches: Sequence[Match], inviter: Name) -> bool:
     """Whether somebody of the inviter's very name or address told the owner by mail that an invitation would come."""
-    for match in matches:
-        mine = match.acquaintance
-        same = inviter.full and inviter in names_of(mine)
-        if mine.link is Link.WROTE_ME and announces(mine.about) and same:
-            return True
-    return False
+    return any(
+        record.link is Link.WROTE_ME and announces(record.about) and inviter.full and inviter in names_of(record)
+        for record in (match.acquaintance for match in matches)
+    )

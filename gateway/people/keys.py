@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -11,7 +11,7 @@ from gateway.model import Acquaintance, Link
 from gateway.names import Name, fold, read
 from gateway.names.tables import word_list
 from gateway.names.text import people_in
-from gateway.names.variants import handles, variant_keys
+from gateway.names.variants import asked_keys, handles, kept_keys
 
 _SHORTEST_WORD = 4
 _SHORTEST_HANDLE = 5
@@ -39,10 +39,10 @@ def handle_key(account: str) -> str | None:
 
 
 def name_keys(name: Name) -> Iterator[str]:
-    """Keys that a name shares with its equals and its variants."""
+    """Keys under which a name's equals and its variants are found."""
     yield f"n:{name.exact}"
     if name.full:
-        yield from variant_keys(name)
+        yield from asked_keys(name)
 
 
 def identifiers(acquaintance: Acquaintance) -> frozenset[str]:
@@ -50,6 +50,11 @@ def identifiers(acquaintance: Acquaintance) -> frozenset[str]:
     addresses = (acquaintance.address, *acquaintance.other_addresses)
     keys = {address_key(address) for address in addresses if address}
     return frozenset(keys | {profile_key(acquaintance.profile_url)} if acquaintance.profile_url else keys)
+
+
+def subject_key(name: Name) -> str:
+    """The key of a mail whose subject names somebody."""
+    return f"s:{name.exact}"
 
 
 def names_of(acquaintance: Acquaintance) -> tuple[Name, ...]:
@@ -70,12 +75,13 @@ def keys_of(acquaintance: Acquaintance) -> frozenset[str]:
     """Every key an index finds this acquaintance by."""
     keys = set(identifiers(acquaintance))
     for name in names_of(acquaintance):
-        keys.update(name_keys(name))
+        keys.add(f"n:{name.exact}")
+        keys.update(kept_keys(name) if name.full else ())
         keys.update(f"j:{handle}" for handle in handles(name) if len(handle) >= _SHORTEST_HANDLE)
     if acquaintance.link in (Link.MET, Link.MENTIONED):
         keys.update(occasion_keys(acquaintance.about))
     if acquaintance.link is Link.WROTE_ME:
-        keys.update(f"s:{read(named.name).exact}" for named in people_in(acquaintance.about))
+        keys.update(subject_key(read(named.name)) for named in people_in(acquaintance.about))
     return frozenset(keys)
 
 
@@ -100,8 +106,14 @@ def years(text: str) -> frozenset[str]:
 def identity(acquaintance: Acquaintance) -> tuple[str, ...]:
     """What two records of one source are summed up by: who it is, in what connection, and where it was."""
     who = fold(acquaintance.name or ""), (acquaintance.address or "").lower(), acquaintance.profile_url or ""
+    listed = acquaintance.link in (Link.CONTACT, Link.CONNECTION)
     apart = acquaintance.link in (Link.MET, Link.MENTIONED) or telling(acquaintance)
-    return (acquaintance.link, *who, acquaintance.about if apart else "")
+    return (
+        acquaintance.link,
+        *who,
+        acquaintance.company or "" if listed else "",
+        acquaintance.about if apart else "",
+    )
 
 
 def telling(acquaintance: Acquaintance) -> bool:
@@ -112,20 +124,21 @@ def telling(acquaintance: Acquaintance) -> bool:
 
 
 def introduces(subject: str) -> bool:
-    return _begins_with_any(subject, "introduces") or "<>" in subject
+    return _has_word_of("introduces", subject) or "<>" in subject
 
 
 def announces(subject: str) -> bool:
-    return _begins_with_any(subject, "announces")
+    return _has_word_of("announces", subject)
 
 
-def _begins_with_any(text: str, words: str) -> bool:
-    return any(word.startswith(tuple(word_list(words))) for word in fold(text).split())
+def _has_word_of(table: str, text: str) -> bool:
+    beginnings = tuple(entry[:-1] for entry in word_list(table) if entry.endswith("*"))
+    return any(word in word_list(table) or word.startswith(beginnings) for word in fold(text).split())
 
 
 def add(one: Acquaintance, other: Acquaintance) -> Acquaintance:
     """Two records of the same identity as one; the same whichever comes first."""
-    older, newer = sorted((one, other), key=lambda record: (record.last is not None, record.last or 0, record.about))
+    older, newer = sorted((one, other), key=lambda record: (record.last is not None, record.last or 0, repr(record)))
     return replace(
         newer,
         other_addresses=tuple(sorted({*one.other_addresses, *other.other_addresses} - {newer.address})),
@@ -135,3 +148,12 @@ def add(one: Acquaintance, other: Acquaintance) -> Acquaintance:
         count=one.count + other.count,
         first=min((record.first for record in (one, other) if record.first), default=None),
     )
+
+
+def summed(acquaintances: Iterable[Acquaintance]) -> list[Acquaintance]:
+    """A source's records, those of one identity as one."""
+    sums: dict[tuple[str, ...], Acquaintance] = {}
+    for item in acquaintances:
+        key = identity(item)
+        sums[key] = add(sums[key], item) if key in sums else item
+    return list(sums.values())

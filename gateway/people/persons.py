@@ -8,9 +8,9 @@ from itertools import combinations
 
 from gateway.model import Acquaintance, Link, Person
 from gateway.names import Name, read
-from gateway.names.variants import variant
+from gateway.names.variants import handles, variant
 from gateway.people.company import may_be_same, may_own
-from gateway.people.keys import address_key, handle_key, handles, identifiers, names_of, profile_key
+from gateway.people.keys import address_key, handle_key, identifiers, names_of, profile_key
 
 # Interaction outside the network; everything else is a trace and no more.
 _INTERACTION = frozenset({Link.CONTACT, Link.WROTE_TO, Link.MET, Link.ANSWERED})
@@ -95,10 +95,12 @@ def explanation(name: Name, account: str, acquainted: Acquainted) -> str | None:
                 return f"a nickname of {record.name}"
             if found := variant(name, known_as):
                 return f"{found} of {record.name}"
-        if len(name.words) == 1 and name == recorded:
+        if not name.full and name.words and name == recorded:
             return f"the one word that {record.name} goes by"
-        if account and record.name and handle_key(account) in {f"j:{handle}" for handle in handles(recorded)}:
+        if account and handle_key(account) in {f"j:{handle}" for handle in handles(recorded)}:
             return f"an account name that {record.name} may have"
+    if account and address_key(account) in acquainted.addresses:
+        return f"an account name that looks like the address {account}"
     return None
 
 

@@ -1,0 +1,292 @@
+"""The people index: what the owner's sources know, kept between refreshes and found by key.
+
+No mail is kept, only names, addresses, counts, dates and the latest subject. A source that cannot be read keeps what
+it had. Whoever was forgotten leaves a hash behind, by which a refresh knows not to bring them back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy import Index as TableIndex
+
+from gateway.journal.schema import Utc, metadata
+from gateway.journal.store import Store
+from gateway.model import Acquaintance, Link
+from gateway.names import read
+from gateway.names.text import people_in
+from gateway.people.keys import add, address_key, identifiers, identity, keys_of, names_of, summed
+
+_BATCH = 1000
+_T = TypeVar("_T")
+
+people = Table(
+    "people",
+    metadata,
+    # A hash of owner, source and identity: nothing has to be asked back after writing.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("owner", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("link", String(12), nullable=False),
+    Column("name", Text),
+    Column("address", Text),
+    Column("other_addresses", JSON, nullable=False),
+    Column("nicknames", JSON, nullable=False),
+    Column("company", Text),
+    Column("profile_url", Text),
+    Column("times", Integer, nullable=False),
+    Column("first", Utc),
+    Column("last", Utc),
+    Column("about", Text, nullable=False),
+)
+TableIndex("people_source", people.c.owner, people.c.source)
+
+# The keys are hashes, too: small, quick to compare, and no second copy of every name.
+people_keys = Table(
+    "people_keys",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+TableIndex("people_keys_person", people_keys.c.person)
+
+people_sources = Table(
+    "people_sources",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("state", Text, nullable=False),  # a file's fingerprint, or UIDVALIDITY and UID of a folder
+    Column("read", Utc),  # when it was last read to the end
+    Column("fault", Text, nullable=False),  # why it could not be read after that; "" when it could
+)
+
+people_forgotten = Table(
+    "people_forgotten",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("hash", String(64), primary_key=True),
+    Column("at", Utc, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How far a source has been read, and what was wrong the last time."""
+
+    source: str
+    state: str
+    read: datetime | None
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleIndex:
+    """One owner's acquaintances; a people.Index."""
+
+    store: Store
+    owner: str
+
+    def find(self, keys: Iterable[str]) -> Sequence[Acquaintance]:
+        """All acquaintances that have at least one of these keys."""
+        hashes = [self._hash(key) for key in keys]
+        if not hashes:
+            return ()
+        holders = select(people_keys.c.person).where(people_keys.c.owner == self.owner, people_keys.c.key.in_(hashes))
+        with self.store.read() as connection:
+            return [_acquaintance(row) for row in connection.execute(select(people).where(people.c.id.in_(holders)))]
+
+    def replace(self, source: str, acquaintances: Iterable[Acquaintance], state: str, now: datetime) -> None:
+        """All that a source knows, in place of what it knew before; both or neither are seen from outside."""
+        with self.store.write() as connection:
+            self._drop(connection, people.c.source == source)
+            self._insert(connection, summed(acquaintances))
+            self._note(connection, source, state=state, read=now, fault="")
+
+    def merge(self, source: str, acquaintances: Iterable[Acquaintance], state: str, now: datetime) -> None:
+        """Add what a source came to know since `state` before this one; the counts are summed up."""
+        with self.store.write() as connection:
+            news = {self._id(item): item for item in summed(acquaintances)}
+            for batch in _batches(news):
+                of_batch = people.c.id.in_(batch)
+                for row in connection.execute(select(people).where(of_batch)):
+                    news[row.id] = add(_acquaintance(row), news[row.id])
+                self._drop(connection, of_batch)
+            self._insert(connection, news.values())
+            self._note(connection, source, state=state, read=now, fault="")
+
+    def failed(self, source: str, why: str) -> None:
+        """Note that a source could not be read; what is known from it stays."""
+        with self.store.write() as connection:
+            self._note(connection, source, fault=why)
+
+    def keep_only(self, sources: Iterable[str]) -> None:
+        """Drop what came from sources that are in the settings no more."""
+        gone = people_sources.c.source.not_in(list(sources))
+        with self.store.write() as connection:
+            self._drop(connection, people.c.source.in_(select(people_sources.c.source).where(self._own_source, gone)))
+            connection.execute(delete(people_sources).where(self._own_source, gone))
+
+    def sources(self) -> list[SourceState]:
+        """Every source ever read, and how it stands."""
+        query = select(people_sources).where(self._own_source).order_by(people_sources.c.source)
+        with self.store.read() as connection:
+            return [SourceState(row.source, row.state, row.read, row.fault) for row in connection.execute(query)]
+
+    def state(self, source: str) -> str:
+        """What `replace` or `merge` last noted; "" for a source never read."""
+        return next((known.state for known in self.sources() if known.source == source), "")
+
+    def size(self) -> int:
+        with self.store.read() as connection:
+            return connection.execute(select(func.count()).where(people.c.owner == self.owner)).scalar_one()
+
+    def forget(self, who: str, now: datetime) -> int:
+        """Erase the person with this address, or all of this full name, for good; how many records they were in."""
+        wanted = address_key(who) if "@" in who else f"n:{read(who).exact}"
+        records = self._records_of(wanted)
+        marks = {wanted} | {key for record in records for key in identifiers(record)}
+        marks |= {f"bare {name.exact}" for record in records for name in names_of(record)}
+        with self.store.write() as connection:
+            already = self._forgotten(connection)
+            fresh = {self._mark(mark) for mark in marks} - already
+            rows = [{"owner": self.owner, "hash": mark, "at": now} for mark in sorted(fresh)]
+            if rows:
+                connection.execute(insert(people_forgotten), rows)
+            self._drop(connection, people.c.id.in_([self._id(record) for record in records]))
+            self._scrub(connection, already | fresh)
+        return len(records)
+
+    def _records_of(self, wanted: str) -> set[Acquaintance]:
+        """The records with this key, and all others that hang together with them by addresses and profiles."""
+        found = {record for record in self.find([wanted]) if wanted in keys_of(record)}
+        asked: set[str] = set()
+        while keys := {key for record in found for key in identifiers(record)} - asked:
+            asked |= keys
+            found |= {record for record in self.find(sorted(keys)) if not keys.isdisjoint(identifiers(record))}
+        return found
+
+    def _scrub(self, connection: Connection, forgotten: frozenset[str] | set[str]) -> None:
+        """Take a forgotten name out of the subjects and titles of others."""
+        own = connection.execute(select(people.c.id, people.c.about).where(people.c.owner == self.owner)).all()
+        told = [row.id for row in own if self._tells_of(row.about, forgotten)]
+        for batch in _batches(told):
+            connection.execute(update(people).where(people.c.id.in_(batch)).values(about=""))
+
+    def _tells_of(self, text: str, forgotten: frozenset[str] | set[str]) -> bool:
+        names = {read(named.name).exact for named in people_in(text)}
+        return any(self._mark(mark) in forgotten for name in names for mark in (f"n:{name}", f"bare {name}"))
+
+    def _insert(self, connection: Connection, acquaintances: Iterable[Acquaintance]) -> None:
+        forgotten = self._forgotten(connection)
+        welcome = (item for item in acquaintances if not forgotten or not self._is_forgotten(item, forgotten))
+        clean = (
+            replace(item, about="") if forgotten and self._tells_of(item.about, forgotten) else item for item in welcome
+        )
+        for batch in _batches(clean):
+            connection.execute(insert(people), [self._row(item) for item in batch])
+            keys = [
+                {"owner": self.owner, "key": key, "person": self._id(item)}
+                for item in batch
+                for key in {self._hash(key) for key in keys_of(item)}
+            ]
+            connection.execute(insert(people_keys), keys)
+
+    def _is_forgotten(self, item: Acquaintance, forgotten: frozenset[str]) -> bool:
+        names = {name.exact for name in names_of(item)}
+        marks = identifiers(item) or {f"bare {name}" for name in names}
+        return any(self._mark(mark) in forgotten for mark in (*marks, *(f"n:{name}" for name in names)))
+
+    def _forgotten(self, connection: Connection) -> frozenset[str]:
+        return frozenset(
+            connection.execute(select(people_forgotten.c.hash).where(people_forgotten.c.owner == self.owner)).scalars()
+        )
+
+    def _drop(self, connection: Connection, condition: Any) -> None:
+        mine = people.c.owner == self.owner
+        ids = select(people.c.id).where(mine, condition)
+        connection.execute(delete(people_keys).where(people_keys.c.person.in_(ids)))
+        connection.execute(delete(people).where(mine, condition))
+
+    def _note(self, connection: Connection, source: str, **values: Any) -> None:
+        mine = (self._own_source, people_sources.c.source == source)
+        if connection.execute(update(people_sources).where(*mine).values(**values)).rowcount == 0:
+            row = {"owner": self.owner, "source": source, "state": "", "fault": "", **values}
+            connection.execute(insert(people_sources).values(**row))
+
+    @property
+    def _own_source(self) -> Any:
+        return people_sources.c.owner == self.owner
+
+    def _row(self, item: Acquaintance) -> dict[str, Any]:
+        return {
+            "id": self._id(item),
+            "owner": self.owner,
+            "source": item.source,
+            "link": item.link,
+            "name": item.name,
+            "address": item.address,
+            "other_addresses": list(item.other_addresses),
+            "nicknames": list(item.nicknames),
+            "company": item.company,
+            "profile_url": item.profile_url,
+            "times": item.count,
+            "first": item.first,
+            "last": item.last,
+            "about": item.about,
+        }
+
+    def _id(self, item: Acquaintance) -> int:
+        return self._hash("\0".join((item.source, *identity(item))))
+
+    def _hash(self, text: str) -> int:
+        digest = hashlib.blake2b(f"{self.owner}\0{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return int.from_bytes(digest, signed=True)
+
+    def _mark(self, text: str) -> str:
+        return hashlib.sha256(f"{self.owner}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _acquaintance(row: Row[Any]) -> Acquaintance:
+    return Acquaintance(
+        source=row.source,
+        link=Link(row.link),
+        name=row.name,
+        address=row.address,
+        other_addresses=tuple(row.other_addresses),
+        nicknames=tuple(row.nicknames),
+        company=row.company,
+        profile_url=row.profile_url,
+        count=row.times,
+        first=row.first,
+        last=row.last,
+        about=row.about,
+    )
+
+
+def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
