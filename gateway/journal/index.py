@@ -13,25 +13,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Column,
-    Connection,
-    Integer,
-    Row,
-    String,
-    Table,
-    Text,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy import Index as TableIndex
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
-from gateway.journal.schema import Utc, metadata
+from gateway.journal.schema import people, people_forgotten, people_keys, people_sources
 from gateway.journal.store import Store
 from gateway.model import Acquaintance, Link
 from gateway.names import read
@@ -40,56 +24,6 @@ from gateway.people.keys import add, address_key, identifiers, identity, keys_of
 
 _BATCH = 1000
 _T = TypeVar("_T")
-
-people = Table(
-    "people",
-    metadata,
-    # A hash of owner, source and identity: nothing has to be asked back after writing.
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
-    Column("owner", String, nullable=False),
-    Column("source", String, nullable=False),
-    Column("link", String(12), nullable=False),
-    Column("name", Text),
-    Column("address", Text),
-    Column("other_addresses", JSON, nullable=False),
-    Column("nicknames", JSON, nullable=False),
-    Column("company", Text),
-    Column("profile_url", Text),
-    Column("times", Integer, nullable=False),
-    Column("first", Utc),
-    Column("last", Utc),
-    Column("about", Text, nullable=False),
-)
-TableIndex("people_source", people.c.owner, people.c.source)
-
-# The keys are hashes, too: small, quick to compare, and no second copy of every name.
-people_keys = Table(
-    "people_keys",
-    metadata,
-    Column("owner", String, primary_key=True),
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("person", BigInteger, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
-)
-TableIndex("people_keys_person", people_keys.c.person)
-
-people_sources = Table(
-    "people_sources",
-    metadata,
-    Column("owner", String, primary_key=True),
-    Column("source", String, primary_key=True),
-    Column("state", Text, nullable=False),  # a file's fingerprint, or UIDVALIDITY and UID of a folder
-    Column("read", Utc),  # when it was last read to the end
-    Column("fault", Text, nullable=False),  # why it could not be read after that; "" when it could
-)
-
-people_forgotten = Table(
-    "people_forgotten",
-    metadata,
-    Column("owner", String, primary_key=True),
-    Column("hash", String(64), primary_key=True),
-    Column("at", Utc, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +158,7 @@ class PeopleIndex:
             connection.execute(select(people_forgotten.c.hash).where(people_forgotten.c.owner == self.owner)).scalars()
         )
 
-    def _drop(self, connection: Connection, condition: Any) -> None:
+    def _drop(self, connection: Connection, condition: ColumnElement[bool]) -> None:
         mine = people.c.owner == self.owner
         ids = select(people.c.id).where(mine, condition)
         connection.execute(delete(people_keys).where(people_keys.c.person.in_(ids)))
@@ -237,7 +171,7 @@ class PeopleIndex:
             connection.execute(insert(people_sources).values(**row))
 
     @property
-    def _own_source(self) -> Any:
+    def _own_source(self) -> ColumnElement[bool]:
         return people_sources.c.owner == self.owner
 
     def _row(self, item: Acquaintance) -> dict[str, Any]:

@@ -160,3 +160,54 @@ facts = Table(
     Column("name", String, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+# What the owner's sources know of people (gateway.journal.index).
+people = Table(
+    "people",
+    metadata,
+    # A hash of owner, source and identity: nothing has to be asked back after writing.
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("owner", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("link", String(12), nullable=False),
+    Column("name", Text),
+    Column("address", Text),
+    Column("other_addresses", JSON, nullable=False),
+    Column("nicknames", JSON, nullable=False),
+    Column("company", Text),
+    Column("profile_url", Text),
+    Column("times", Integer, nullable=False),
+    Column("first", Utc),
+    Column("last", Utc),
+    Column("about", Text, nullable=False),
+)
+Index("people_source", people.c.owner, people.c.source)
+
+# The keys are hashes, too: small, quick to compare, and no second copy of every name.
+people_keys = Table(
+    "people_keys",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+Index("people_keys_person", people_keys.c.person)
+
+people_sources = Table(
+    "people_sources",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("state", Text, nullable=False),  # a file's fingerprint, or UIDVALIDITY and UID of a folder
+    Column("read", Utc),  # when it was last read to the end
+    Column("fault", Text, nullable=False),  # why it could not be read after that; "" when it could
+)
+
+people_forgotten = Table(
+    "people_forgotten",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("hash", String(64), primary_key=True),
+    Column("at", Utc, nullable=False),
+)
