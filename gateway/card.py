@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.box import ROUNDED
+from rich.box import ROUNDED, SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.explain import account
-from gateway.model import Channel, Judgement, Known, Verdict
+from gateway.journal import Event
+from gateway.model import Case, Channel, Entry, Known, Verdict
 from gateway.reading import Reading
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
@@ -31,19 +32,19 @@ def console() -> Console:
 def show(reading: Reading, to: Console) -> None:
     """Print the card of a mail."""
     title = reading.mail.subject if reading.mail else "(unreadable)"
-    to.print(card(reading.judgement, title=title, subtitle=reading.file))
+    to.print(card(account(reading.judgement, None), title=title, subtitle=reading.file))
 
 
-def card(judgement: Judgement, *, title: str, subtitle: str) -> RenderableType:
-    """The card itself. Everything that comes from a mail is text, never markup."""
-    told = account(judgement, None)
-    verdict = judgement.decision.verdict
-    if verdict is Verdict.IGNORE:
-        line = Text.assemble((f"{verdict}  ", _COLOUR[verdict]), (title, "bold"), f"  {'; '.join(told['because'])}")
-        return Padding(line, (0, 1))
+def card(told: Mapping[str, Any], *, title: str, subtitle: str) -> RenderableType:
+    """What `explain --json` tells of a mail, for a person. All that comes from a mail is text, never markup."""
+    verdict = Verdict(told["verdict"])
     colour = _COLOUR[verdict]
+    if verdict is Verdict.IGNORE:
+        return Padding(
+            Text.assemble((f"{verdict}  ", colour), (title, "bold"), f"  {'; '.join(told['because'])}"), (0, 1)
+        )
     return Panel(
-        Group(*_body(judgement, told)),
+        Group(*_body(told)),
         title=Text.assemble((f" {verdict} ", f"bold {colour}"), title),
         subtitle=Text(subtitle, style="bright_black"),
         title_align="left",
@@ -54,7 +55,33 @@ def card(judgement: Judgement, *, title: str, subtitle: str) -> RenderableType:
     )
 
 
-def _body(judgement: Judgement, told: dict[str, Any]) -> Iterator[RenderableType]:
+def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
+    """Print cases as a table: who, the verdict, and where the answer stands."""
+    table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
+    for heading in ("case", "since", "who", "verdict", "stands"):
+        table.add_column(heading, no_wrap=heading in ("case", "since"), overflow="fold")
+    for case, entry in rows:
+        name, headline = case.inviter.name or "(no name)", case.inviter.headline
+        who = Text.assemble((name, "bold"), f"\n{headline}" if headline else "")
+        by_owner = " (you)" if case.decided_by == "owner" else ""
+        verdict = Text(f"{case.verdict}{by_owner}", style=_COLOUR[case.verdict])
+        table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(entry.why or str(entry.state)))
+    to.print(table)
+
+
+def show_case(case: Case, entries: Sequence[Entry], history: Sequence[Event], to: Console) -> None:
+    """Print all about a case: the card of each of its mails, and what happened when."""
+    for entry in entries:
+        if entry.judgement:
+            title = case.inviter.name or "(no name)"
+            to.print(card(entry.judgement, title=title, subtitle=f"{case.name}, {entry.taken_in:%Y-%m-%d %H:%M} UTC"))
+    table = Table(box=SIMPLE, pad_edge=False, show_header=False)
+    for event in history:
+        table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.what, Text(event.why))
+    to.print(table)
+
+
+def _body(told: Mapping[str, Any]) -> Iterator[RenderableType]:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bright_black", no_wrap=True)
     rows.add_column(overflow="fold")
@@ -64,17 +91,18 @@ def _body(judgement: Judgement, told: dict[str, Any]) -> Iterator[RenderableType
         rows.add_row("because" if number == 0 else "", Text(reason, style="bold"))
     rows.add_row("rule", Text(told["rule"]))
     yield rows
-    reply = judgement.reply
-    if reply is None or reply.channel is Channel.NONE:
+    reply = told["reply"]
+    if reply is None:
         return
-    if reply.channel is Channel.PASTE:
-        yield _quoted("To paste into the network (no mail reaches the inviter):", reply.short)
+    channel = Channel(reply["channel"])
+    if channel is Channel.PASTE:
+        yield _quoted("To paste into the network (no mail reaches the inviter):", reply["short"])
         return
-    by_what = "their address in the mail" if reply.channel is Channel.REPLY_TO else "the one address you have of them"
-    yield _quoted(f"Answer to {reply.to} ({by_what}): {reply.subject}", reply.body.rstrip())
+    by_what = "their address in the mail" if channel is Channel.REPLY_TO else "the one address you have of them"
+    yield _quoted(f"Answer to {reply['to']} ({by_what}): {reply['subject']}", reply["body"].rstrip())
 
 
-def _facts(told: dict[str, Any]) -> Iterator[tuple[str, Text]]:
+def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
     inviter, note = told["inviter"], told["note"]
     if inviter:
         who = Text(inviter["name"] or "(no name)", style="bold")
@@ -91,7 +119,7 @@ def _facts(told: dict[str, Any]) -> Iterator[tuple[str, Text]]:
         yield "genuine", Text(f"{told['authentic']}: {told['authentic_why']}")
 
 
-def _note(note: dict[str, Any]) -> Text:
+def _note(note: Mapping[str, Any]) -> Text:
     if note["text"] is None:
         return Text("none", style="bright_black")
     if note["kind"] == "default":

@@ -180,10 +180,15 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="Also what needs nothing from you any more.")
 def list_cases(config_path: Path | None, everything: bool) -> None:
     """Your cases, the latest first: who, the verdict, and what is waiting for you."""
-    from gateway.review import listing
+    from gateway.card import console, show_cases
+    from gateway.review import listed
 
     _, journal = _journal(config_path)
-    listing(journal, everything=everything)
+    rows = listed(journal, everything=everything)
+    if rows:
+        show_cases(rows, console())
+    else:
+        click.echo("No cases yet." if everything else "Nothing waits for you. `rsvpd list --all` shows all cases.")
 
 
 @main.command()
@@ -191,10 +196,11 @@ def list_cases(config_path: Path | None, everything: bool) -> None:
 @click.argument("case")
 def show(config_path: Path | None, case: str) -> None:
     """All about one case: the findings, the reasons, the answer, and what happened when."""
-    from gateway.review import show as show_case
+    from gateway.card import console, show_case
 
     _, journal = _journal(config_path)
-    show_case(journal, _case(journal, case))
+    found = _case(journal, case)
+    show_case(found, journal.of_case(found), journal.history(found), console())
 
 
 def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | None, case: str) -> None:

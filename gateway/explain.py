@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.model import Findings, Judgement, Note, Reply
+from gateway.model import Findings, Judgement, Note, Provenance, Reply
 
 
 def account(judgement: Judgement, file: str | None) -> dict[str, Any]:
     """The whole reasoning on one mail as plain data; None where there is nothing."""
     return {
         "file": file,
-        **_found(judgement.findings),
+        **(_found(judgement.findings) if judgement.findings else _nothing(judgement.provenance)),
         "case": judgement.case or None,
         "verdict": str(judgement.decision.verdict),
         "rule": judgement.decision.rule,
@@ -20,9 +20,7 @@ def account(judgement: Judgement, file: str | None) -> dict[str, Any]:
     }
 
 
-def _found(findings: Findings | None) -> dict[str, Any]:
-    if findings is None:
-        return _NOTHING
+def _found(findings: Findings) -> dict[str, Any]:
     notification, provenance, dossier = findings.notification, findings.provenance, findings.dossier
     inviter = notification.inviter
     return {
@@ -50,17 +48,19 @@ def _note(note: Note) -> dict[str, Any]:
     return {"kind": str(note.kind), "text": note.text, "signals": [str(signal) for signal in note.signals]}
 
 
-_NOTHING: dict[str, Any] = {
-    "network": None,
-    "kind": "other",
-    "authentic": "none",
-    "authentic_why": "a mail of no network; its origin plays no part",
-    "inviter": None,
-    "note": {"kind": "default", "text": None, "signals": []},
-    "language": None,
-    "known": "no",
-    "known_why": "not an invitation",
-}
+def _nothing(provenance: Provenance | None) -> dict[str, Any]:
+    """What there is to say of a mail of no network, or of one that could not be read."""
+    return {
+        "network": None,
+        "kind": "other",
+        "authentic": str(provenance.authentic) if provenance else "none",
+        "authentic_why": provenance.why if provenance else "it was not looked at",
+        "inviter": None,
+        "note": {"kind": "default", "text": None, "signals": []},
+        "language": None,
+        "known": "no",
+        "known_why": "not an invitation",
+    }
 
 
 def _reply(reply: Reply | None) -> dict[str, Any] | None:

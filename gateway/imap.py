@@ -254,6 +254,12 @@ class Session:
         # "n:*" always holds the highest UID, even below n (RFC 3501).
         return sorted(uid for uid in found if uid >= since_uid)
 
+    def uids(self, *, since: int) -> list[int]:
+        """All UIDs of the selected folder from `since` on."""
+        with _told(f"searching {self._folder!r} on {self.place}"):
+            found = self._client.search(["UID", f"{since}:*"])
+        return sorted(uid for uid in found if uid >= since)
+
     def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
         """The mails that are still there, flags untouched; of those over `largest` bytes the header alone."""
         for batch in self._batches(uids):

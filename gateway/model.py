@@ -296,6 +296,7 @@ class Judgement:
     decision: Decision
     findings: Findings | None = None
     reply: Reply | None = None
+    provenance: Provenance | None = None  # of a mail of no network; else it stands in the findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gateway.errors import BadConfig, BadSource
 from gateway.evidence import gather
 from gateway.journal import Journal
 from gateway.journal.entries import Limits
+from gateway.journal.index import PeopleIndex
 from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance
 from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
@@ -38,9 +39,13 @@ def _from_files(config: Config) -> tuple[Index, tuple[BadSource, ...]]:
 
 
 def for_service(config: Config, journal: Journal) -> Owner:
-    """All that the service needs."""
-    index, _ = _from_files(config)
-    return _owner(config, index, secret=secret_of(journal))
+    """What judging and answering need in the service; the records are those in the journal."""
+    return _owner(config, people_of(journal), secret=secret_of(journal))
+
+
+def people_of(journal: Journal) -> PeopleIndex:
+    """The owner's people index."""
+    return PeopleIndex(journal.store, journal.owner)
 
 
 def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:

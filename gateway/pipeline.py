@@ -84,7 +84,8 @@ def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
     notification = recognise(mail)
     if notification is None:
         because = ("it is not a notification of a network I know",)
-        return Judgement(case="", decision=Decision(Verdict.IGNORE, "not-an-invitation", because))
+        decision = Decision(Verdict.IGNORE, "not-an-invitation", because)
+        return Judgement(case="", decision=decision, provenance=owner.authenticate(mail))
     invites = notification.kind in INVITES
     note = owner.read(notification)
     findings = Findings(

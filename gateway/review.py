@@ -109,3 +109,13 @@ def send_summary(config: Config, text: str, week: str | None, now: datetime) -> 
     except SendUncertain as exc:
         return f"The summary may have reached {to}: {exc}"
     return f"The summary of {span.name} is on its way to {to}."
+
+
+def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
+    """Cases with the entry that opened them, the one that changed last first; only what waits, unless all are asked."""
+    found = []
+    for case in journal.cases():
+        entry = next(iter(journal.of_case(case)), None)
+        if entry and (everything or waits(entry)):
+            found.append((case, entry))
+    return found

@@ -21,6 +21,7 @@ from gateway.mail import parse
 from gateway.model import Channel, Entry, Place, State, Verdict
 from gateway.networks import networks
 from gateway.pipeline import PAUSED, Owner, Post, deliver, letter, process, take_in
+from gateway.records import Records
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Round:
     journal: Journal
     connect: Callable[[], Session]
     post: Post
+    records: Records
     clock: Callable[[], datetime]
     session: Session | None = field(default=None)
     _idling: bool = False
@@ -61,6 +63,7 @@ class Round:
         self._send()
         self._report()
         session = self._connected()
+        self.records.refresh(session)
         self._take_in(session)
         self._judge()
         self._file(session)

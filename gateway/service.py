@@ -22,8 +22,12 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from gateway.config import Config
 from gateway.errors import JournalFailed, MailboxFailed
+from gateway.owner import connect_of, for_service, people_of, post_of
+from gateway.records import Records
 from gateway.round import Round
+from gateway.state import Lock, open_journal
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ class Watch:
     """An owner being looked after: when the next round is, and how the last ones went."""
 
     round: Round
+    lock: Lock  # held as long as the watch lasts
     wake_at: float = 0.0  # by the monotonic clock, which no change of the date moves
     failures: int = 0
     busy: bool = False
@@ -51,6 +56,22 @@ class Watch:
     @property
     def name(self) -> str:
         return self.round.name
+
+
+def watch(config: Config) -> Watch:
+    """A watch over the mailbox of a file's owner; BadConfig or JournalFailed when it cannot be."""
+    lock = Lock.take(config)
+    journal = open_journal(config)
+    work = Round(
+        config=config,
+        owner=for_service(config, journal),
+        journal=journal,
+        connect=connect_of(config),
+        post=post_of(config),
+        records=Records(config, people_of(journal), now),
+        clock=now,
+    )
+    return Watch(work, lock)
 
 
 @dataclass(slots=True)
@@ -80,6 +101,7 @@ class Service:
             self._pool.shutdown(wait=True)
             for watch in self.watches:
                 watch.round.close()
+                watch.lock.release()
 
     def stop(self, *_: object) -> None:
         """End after the rounds that are running; also a signal handler."""

@@ -62,3 +62,6 @@ class Lock:
             os.close(descriptor)
             raise JournalFailed(f"another rsvpd already serves {config.owner} ({folder / 'lock'})") from None
         return cls(descriptor)
+
+    def release(self) -> None:
+        os.close(self.descriptor)

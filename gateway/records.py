@@ -1,0 +1,95 @@
+"""The owner's records as the service keeps them: files read again when they changed, mail folders by what is new."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gateway.config import Config
+from gateway.errors import BadSource, MailboxFailed
+from gateway.evidence import Source, read, sources
+from gateway.evidence.correspondence import Direction, correspondents
+from gateway.evidence.nobody import Mine
+from gateway.imap import Session
+from gateway.journal.index import PeopleIndex
+
+log = logging.getLogger(__name__)
+
+_EVERY = timedelta(hours=1)
+_AT_ONCE = 5000  # headers read and kept in one step, so that a crash loses no more
+_FIELDS = (
+    *("FROM", "TO", "CC", "BCC", "DATE", "SUBJECT", "AUTO-SUBMITTED", "PRECEDENCE"),
+    *("LIST-ID", "LIST-POST", "LIST-UNSUBSCRIBE", "X-RSVPD-LOOP"),
+)
+
+
+@dataclass(slots=True)
+class Records:
+    """Keeps an owner's people index true to the sources."""
+
+    config: Config
+    index: PeopleIndex
+    clock: Callable[[], datetime]
+    _read_at: datetime | None = field(default=None)
+
+    def refresh(self, session: Session) -> None:
+        """Look at every source again, once an hour; one that cannot be read keeps what was known from it."""
+        now = self.clock()
+        if self._read_at and timedelta(0) <= now - self._read_at < _EVERY:
+            return
+        files = sources(self.config.evidence, self.config.me)
+        for source in files:
+            self._file(source, now)
+        folders = self._folders(session)
+        for folder, direction in folders.items():
+            self._folder(session, folder, direction, now)
+        self.index.keep_only([*(source.name for source in files), *folders])
+        self._read_at = now
+
+    def _file(self, source: Source, now: datetime) -> None:
+        try:
+            state = source.fingerprint()
+        except BadSource as exc:
+            self._failed(source.name, exc)
+            return
+        if state and state == self.index.state(source.name):
+            return
+        found = read(source, now)
+        if found.fault:
+            self._failed(source.name, found.fault)
+            return
+        self.index.replace(source.name, found.acquaintances, state, now)
+        log.info("%s: %s read, %d people", self.config.owner, source.name, len(found.acquaintances))
+
+    def _failed(self, name: str, fault: BadSource) -> None:
+        log.warning("%s: %s; what is known from it stays", self.config.owner, fault)
+        self.index.failed(name, str(fault))
+
+    def _folders(self, session: Session) -> dict[str, Direction]:
+        """The mail folders that tell with whom the owner corresponds."""
+        settings = self.config.imap.folders if self.config.imap else None
+        found = {settings.inbox: Direction.RECEIVED} if settings else {}
+        try:
+            found[session.special("\\Sent")] = Direction.SENT
+        except MailboxFailed as exc:
+            log.warning("%s: %s", self.config.owner, exc)
+        return found
+
+    def _folder(self, session: Session, folder: str, direction: Direction, now: datetime) -> None:
+        """What is new in a folder; all of it when the server renumbered it."""
+        selected = session.select(folder)
+        uidvalidity, _, last = self.index.state(folder).partition(":")
+        known = int(last) if uidvalidity == str(selected.uidvalidity) else 0
+        uids = session.uids(since=known + 1)
+        mine = Mine(self.config.me)
+        fresh = known == 0
+        for start in range(0, len(uids), _AT_ONCE):
+            part = uids[start : start + _AT_ONCE]
+            blocks = [block for _, block in session.headers(part, _FIELDS)]
+            people = correspondents(blocks, mine, direction, folder)
+            keep = self.index.replace if fresh else self.index.merge
+            keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
+            fresh = False
+            log.info("%s: %d mails of %r read for whom you know", self.config.owner, start + len(part), folder)
