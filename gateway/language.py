@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from gateway.phrasebook import Phrasebook
 from gateway.wording import WORD, bare
@@ -28,23 +29,64 @@ _SCRIPTS = {
     "ARMENIAN": "hy",
 }
 _LETTERS = {"ru": {"uk": "іїєґ", "bg": "ъ"}, "ar": {"fa": "پچژگ"}, "zh": {"ja": "のはをにで"}}
-_OWN_LETTER = 0.7  # what a letter only some languages have weighs against a common word
-_VOCABULARY = 0.4  # and a word the phrasebook merely mentions
+_COMMON = 1.0  # what a common word says for its language,
+_LETTER = 0.7  # a letter only some languages have,
+_VOCABULARY = 0.4  # a word the phrasebook merely mentions
 
 
-def language_of(text: str, books: Iterable[Phrasebook], likely: str | None) -> str | None:
-    """The language of a plain text; `likely` where it does not show, None for a text without letters."""
-    script = _script(text)
-    if script is None:
-        return None
-    if script in _SCRIPTS:
-        return _refine(_SCRIPTS[script], text)
-    scores = _scores(text.lower(), tuple(books))
-    best = max(scores.values(), default=0.0)
-    if best == 0:
-        return likely or "en"
-    leaders = [language for language, score in scores.items() if score >= best * 0.999]
-    return likely if likely in leaders else leaders[0]
+@dataclass(frozen=True)
+class Languages:
+    """The languages there are phrasebooks for, told apart by their words."""
+
+    books: tuple[Phrasebook, ...]
+
+    def tell(self, text: str, likely: str | None) -> str | None:
+        """The language of a plain text; `likely` where it does not show, None for a text without letters."""
+        script = _script(text)
+        if script is None:
+            return None
+        if script in _SCRIPTS:
+            return _refine(_SCRIPTS[script], text)
+        scores = self._scores(text.lower())
+        best = max(scores.values(), default=0.0)
+        if best == 0:
+            return likely or "en"
+        leaders = [language for language, score in scores.items() if score >= best * 0.999]
+        return likely if likely in leaders else leaders[0]
+
+    def _scores(self, text: str) -> Counter[str]:
+        scores: Counter[str] = Counter()
+        for word in WORD.findall(text):
+            scores.update(self._words.get(word) or self._words.get(bare(word), {}))
+            if not word.isascii():
+                for letter in set(word):
+                    scores.update(self._letters.get(letter, {}))
+        return scores
+
+    @cached_property
+    def _words(self) -> Mapping[str, Mapping[str, float]]:
+        """What each word says for each language; one that several share says the less for each."""
+        weights: dict[str, dict[str, float]] = {}
+        for book in self.books:
+            for word in book.vocabulary:
+                weights.setdefault(word, {})[book.language] = _VOCABULARY
+        for book in self.books:
+            for word in book.common | frozenset(map(bare, book.common)):
+                weights.setdefault(word, {})[book.language] = _COMMON
+        return {word: _shared(languages) for word, languages in weights.items()}
+
+    @cached_property
+    def _letters(self) -> Mapping[str, Mapping[str, float]]:
+        weights: dict[str, dict[str, float]] = {}
+        for book in self.books:
+            for letter in book.letters:
+                weights.setdefault(letter, {})[book.language] = _LETTER
+        return {letter: _shared(languages) for letter, languages in weights.items()}
+
+
+def _shared(weights: Mapping[str, float]) -> Mapping[str, float]:
+    total = sum(weights.values())
+    return {language: weight * weight / total for language, weight in weights.items()}
 
 
 def _script(text: str) -> str | None:
@@ -69,22 +111,3 @@ def _refine(language: str, text: str) -> str:
         if any(letter in text for letter in letters):
             return other
     return language
-
-
-def _scores(text: str, books: tuple[Phrasebook, ...]) -> dict[str, float]:
-    """How much speaks for each language; a word that several share says the less for each."""
-    scores: dict[str, float] = dict.fromkeys((book.language for book in books), 0.0)
-    for word in WORD.findall(text):
-        weights = {book.language: _weight(word, book) for book in books}
-        sharing = sum(weights.values())
-        for language, weight in weights.items():
-            if weight:
-                scores[language] += weight * weight / sharing
-    return scores
-
-
-def _weight(word: str, book: Phrasebook) -> float:
-    own = _OWN_LETTER if book.letters and not book.letters.isdisjoint(word) else 0.0
-    if word in book.common or bare(word) in book.bare_common:
-        return 1.0 + own
-    return (_VOCABULARY if bare(word) in book.vocabulary else 0.0) + own

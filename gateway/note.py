@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.language import language_of
+from gateway.language import Languages
 from gateway.model import Evidence, Note, NoteKind, Notification, Signal
 from gateway.phrasebook import Phrasebook, phrasebooks
 from gateway.stock import StockSentences
@@ -19,6 +19,8 @@ from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
 _CLAUSE = re.compile(r"[.!?;:,\n]")
 _BEFORE = 3  # words before a phrase in which "not" denies it
 _BEHIND = 2  # and behind it, where the language puts it there
+# Meeting at an event is no further thing in common, and "thanks for your advice" asks for none.
+_WITHIN_MET = frozenset({Signal.SHARED, Signal.REASON})
 _PLACE_WORDS = 9  # most words of a place or an occasion
 
 
@@ -40,13 +42,13 @@ class Reader:
 
     names: tuple[str, ...]
     topics: tuple[str, ...]
-    _books: tuple[Phrasebook, ...] = field(init=False, repr=False)
+    _languages: Languages = field(init=False, repr=False)
     _stock: StockSentences = field(init=False, repr=False)
     _topics: Phrases = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         books = tuple(phrasebooks().values())
-        object.__setattr__(self, "_books", books)
+        object.__setattr__(self, "_languages", Languages(books))
         object.__setattr__(self, "_stock", StockSentences(books))
         object.__setattr__(self, "_topics", Phrases(topic_phrases(self.topics)))
 
@@ -63,7 +65,7 @@ class Reader:
         return self._personal(text, notification)
 
     def _personal(self, text: str, notification: Notification) -> Note:
-        language = language_of(text, self._books, notification.language)
+        language = self._languages.tell(text, notification.language)
         book = phrasebooks().get(language or "")
         if book is None or not book.reads:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
@@ -89,8 +91,8 @@ def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
     for hit in hits:
         if hit.signal is Signal.REASON and Signal.PITCH in signals:
             continue  # a pitch's purpose is the pitch
-        if hit.signal is Signal.SHARED and any(_overlap(hit, met) for met in hits if met.signal is Signal.MET):
-            continue  # meeting at an event is no further thing in common
+        if hit.signal in _WITHIN_MET and any(_overlap(hit, met) for met in hits if met.signal is Signal.MET):
+            continue
         yield hit
 
 

@@ -21,7 +21,7 @@ WORD = re.compile(r"[^\W_]+")
 
 # Between the words of a phrase: anything but the end of a sentence or of a paragraph.
 _BETWEEN = r"(?:[^\S\n]|[,;:'\"()/&+-]|\n(?!\n)){1,4}"
-_GAP = 5  # words that "..." stands for at most
+_GAP = 7  # words that "..." stands for at most
 _CAPITAL = "A-ZØŁÐÞÆŒА-ЯΑ-Ω"
 _PARTICLES = r"(?:(?:van|de|von|der|den|di|da|dos|du|del|la|le|el|al|bin) )*"
 _ELEMENT = re.compile(r"\[[^\]]*\]|\S+")
@@ -88,7 +88,7 @@ class Phrase:
 
 
 def _is_required(element: str) -> bool:
-    return element not in ("...", "NAME", "WORD") and not element.startswith("[")
+    return element not in ("...", "NAME", "WORD") and element[0] not in "[!"
 
 
 def _sequence(text: str, phrase: Phrase) -> str:
@@ -114,6 +114,8 @@ def _element(element: str, phrase: Phrase) -> str:
         return rf"(?P<name>(?!(?i:{barred})\b){word}(?: {_PARTICLES}(?!(?i:{barred})\b){word}){{0,3}})"
     if element == "WORD":
         return r"[^\W_]+"
+    if element.startswith("!"):
+        return rf"(?!(?i:{'|'.join(_word(choice) for choice in phrase.alternatives(element[1:]))}))[^\W_]+"
     return rf"(?i:{'|'.join(_word(choice) for choice in phrase.alternatives(element))})"
 
 

@@ -52,10 +52,6 @@ class Phrasebook(Section):
         return bool(self.signals)
 
     @cached_property
-    def bare_common(self) -> frozenset[str]:
-        return frozenset(map(bare, self.common))
-
-    @cached_property
     def bare_negators(self) -> frozenset[str]:
         return frozenset(map(bare, self.negators))
 
