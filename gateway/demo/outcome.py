@@ -13,8 +13,10 @@ from gateway.demo.sink import Letter, Sink
 from gateway.journal import Journal
 from gateway.model import Entry, State, Verdict
 from gateway.pipeline import mail_key
+from gateway.round import KEYWORD
 
 NOWHERE = "no folder"
+_OURS = frozenset({KEYWORD, "\\Answered"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Outcome:
     folders: tuple[str, ...]
     flags: frozenset[str]
     letters: tuple[Letter, ...]
+    notes: int = 0  # with a text to paste, beside the mails that need the owner
 
     @property
     def verdict(self) -> str:
@@ -55,6 +58,7 @@ def look(samples: Sequence[Sample], journal: Journal, imap: EmbeddedImap, sink: 
     entries = {entry.key: entry for entry in journal.entries(*State)}
     letters = tuple(sink.letters)
     answers = [(_header(letter.raw, "In-Reply-To"), letter) for letter in letters]
+    notes = [_header(mail.raw, "In-Reply-To") for mail in imap.mails(folders.review)]
     outcomes = tuple(
         Outcome(
             sample,
@@ -62,6 +66,7 @@ def look(samples: Sequence[Sample], journal: Journal, imap: EmbeddedImap, sink: 
             tuple(name for name, mail in stored if mail.raw == sample.raw),
             frozenset(flag for _, mail in stored if mail.raw == sample.raw for flag in mail.flags),
             tuple(letter for answered, letter in answers if answered == _header(sample.raw, "Message-ID")),
+            notes.count(_header(sample.raw, "Message-ID")),
         )
         for sample in samples
     )
@@ -93,8 +98,12 @@ def _differences(scene: Scene) -> Iterator[str]:
         wanted = (expected.to,) if expected.to else ()
         if outcome.recipients != wanted:
             yield f"{name}: answered to {_list(outcome.recipients)}, expected {_list(wanted)}"
+        if outcome.notes != expected.paste:
+            yield f"{name}: {outcome.notes} notes with a text to paste, expected {int(expected.paste)}"
         if expected.untouched and (outcome.flags or outcome.entry):
             yield f"{name}: was touched ({_list(sorted(outcome.flags))}), expected to be left alone"
+        if foreign := sorted(outcome.flags - _OURS):
+            yield f"{name}: was marked {_list(foreign)}, which only its owner may do"
     yield from _strays(scene)
 
 

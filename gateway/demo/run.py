@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -42,7 +44,7 @@ def run_demo(keep: Path | None) -> int:
     began, console = time.monotonic(), screen()
     folder = _new_folder(keep)
     played = samples.load(datetime.now(UTC))
-    with console.status("The service is at work ..."), _logging_to(folder / "rsvpd.log"):
+    with console.status("The service is at work ..."), _state_in(folder), _logging_to(folder / "rsvpd.log"):
         config, journal, scene = _play(played, folder)
     _leave(folder, played, scene, summary(config, journal, None, datetime.now(UTC)))
     show(scene, console)
@@ -57,41 +59,62 @@ def _new_folder(keep: Path | None) -> Path:
 
 @contextmanager
 def _logging_to(file: Path) -> Iterator[None]:
-    root, handler = logging.getLogger(), logging.FileHandler(file)
-    level = root.level
+    root, ours, handler = logging.getLogger(), logging.getLogger("gateway"), logging.FileHandler(file)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s %(message)s"))
+    # aiosmtpd warns at every login of an attribute that it sets itself.
+    logging.getLogger("mail.log").setLevel(logging.ERROR)
+    level = ours.level
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    ours.setLevel(logging.INFO)
     try:
         yield
     finally:
-        root.setLevel(level)
+        ours.setLevel(level)
         root.removeHandler(handler)
         handler.close()
 
 
+@contextmanager
+def _state_in(folder: Path) -> Iterator[None]:
+    """Keep the service's lock out of the user's own state directory."""
+    before = os.environ.get("STATE_DIRECTORY")
+    os.environ["STATE_DIRECTORY"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["STATE_DIRECTORY"]
+        if before is not None:
+            os.environ["STATE_DIRECTORY"] = before
+
+
 def _play(played: Sequence[Sample], folder: Path) -> tuple[Config, Journal, Scene]:
     """Deliver the samples while the service runs; how things stand when it has nothing more to do."""
+    mails, last = played[:-1], played[-1:]
+    deadline = time.monotonic() + _PATIENCE
     tls, _ = make(folder)
     password = secrets.token_urlsafe()
     (folder / "password").write_text(password)
     with Background() as background:
         imap = EmbeddedImap(background, tls, user=USER, password=password)
         sink = Sink(background, tls, user=USER, password=password)
+        imap.deliver("Sent", samples.sent())
         config = _configured(folder, imap, sink)
         journal, folders = open_journal(config), _folders(config)
 
-        def scene() -> Scene:
-            return look(played, journal, imap, sink, folders)
+        def scene(delivered: Sequence[Sample]) -> Scene:
+            return look(delivered, journal, imap, sink, folders)
 
         with _serving(config):
-            for sample in played:
-                imap.deliver(INBOX, sample.raw)
-            _wait(scene)
-        return config, journal, scene()
+            _deliver(mails, imap)
+            _wait(lambda: scene(mails), deadline)
+            # The service listens by now: this one it must hear of.
+            _deliver(last, imap)
+            _wait(lambda: scene(played), deadline)
+        return config, journal, scene(played)
 
 
 def _configured(folder: Path, imap: EmbeddedImap, sink: Sink) -> Config:
-    for name in ("contacts.vcf", "sent.mbox"):
+    for name in ("contacts.vcf", "sent-2025.mbox"):
         shutil.copy(samples.FOLDER / name, folder)
     template = Template((samples.FOLDER / "mira.toml").read_text("utf-8"))
     file = folder / "mira.toml"
@@ -117,9 +140,13 @@ def _serving(config: Config) -> Iterator[None]:
         thread.join()
 
 
-def _wait(scene: Callable[[], Scene]) -> None:
+def _deliver(mails: Sequence[Sample], imap: EmbeddedImap) -> None:
+    for sample in mails:
+        imap.deliver(INBOX, sample.raw)
+
+
+def _wait(scene: Callable[[], Scene], deadline: float) -> None:
     """Return when all is as expected, or when waiting longer would not help."""
-    deadline = time.monotonic() + _PATIENCE
     while differences(scene()) and time.monotonic() < deadline:
         time.sleep(_GLANCE)
 
@@ -136,16 +163,19 @@ def _leave(folder: Path, played: Sequence[Sample], scene: Scene, text: str) -> N
 
 
 def _verdict(console: Console, folder: Path, scene: Scene, seconds: float) -> int:
+    config = folder / "mira.toml"
     console.print()
-    console.print(Text.assemble(("The weekly summary: ", "bold"), str(folder / "summary.txt")))
-    console.print(
-        Text("The mails, the answers, the configuration and the log lie there too. Why a mail was judged so:")
-    )
-    console.print(Text(f"  rsvpd explain --config {folder / 'mira.toml'} {folder / 'mails'}"))
+    for label, words in (
+        ("The weekly summary", str(folder / "summary.txt")),
+        ("The log, the mails, the answers", str(folder)),
+        ("To look closer", f"{sys.argv[0]} list --config {config}"),
+        ("", f"{sys.argv[0]} show --config {config} c1"),
+    ):
+        console.print(Text.assemble((f"{label:33}", "bold"), words), soft_wrap=True)
     console.print()
     found = differences(scene)
     for difference in found:
-        console.print(Text(f"Not as expected: {difference}", style="red"))
+        console.print(Text(f"Not as expected: {difference}", style="red"), soft_wrap=True)
     if found:
         return DIFFERS
     console.print(Text(f"All {len(scene.outcomes)} mails as expected, in {seconds:.1f} s.", style="green"))

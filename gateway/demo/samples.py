@@ -30,6 +30,7 @@ class Expected:
     about: str
     verdict: str
     to: str | None = None
+    paste: bool = False
     folder: str = INBOX
     untouched: bool = False
 
@@ -55,12 +56,21 @@ def load(now: datetime) -> tuple[Sample, ...]:
     return tuple(Sample(name, _moved(raw, shift), Expected(**expected[name])) for name, raw in raws.items())
 
 
+def sent() -> bytes:
+    """A mail that the owner sent lately."""
+    return _on_the_wire((FOLDER / "in-the-sent-folder.txt").read_bytes())
+
+
+def _on_the_wire(raw: bytes) -> bytes:
+    return raw.replace(b"\n", b"\r\n")
+
+
 def _dates(raw: bytes) -> Iterator[datetime]:
     return (parsedate_to_datetime(found.group().decode()) for found in _DATE.finditer(raw))
 
 
 def _moved(raw: bytes, shift: timedelta) -> bytes:
-    """The mail as if it had been written that much later, with the line ends of the wire."""
+    """The mail as if it had been written that much later."""
 
     def date(found: re.Match[bytes]) -> bytes:
         return format_datetime(parsedate_to_datetime(found.group().decode()) + shift).encode()
@@ -68,5 +78,4 @@ def _moved(raw: bytes, shift: timedelta) -> bytes:
     def invitation(found: re.Match[bytes]) -> bytes:
         return b"%d" % (int(found.group()) + (shift // timedelta(milliseconds=1) << _OTHER_BITS))
 
-    moved = _INVITATION.sub(invitation, _DATE.sub(date, raw))
-    return moved.replace(b"\n", b"\r\n")
+    return _on_the_wire(_INVITATION.sub(invitation, _DATE.sub(date, raw)))

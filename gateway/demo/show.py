@@ -16,14 +16,20 @@ from rich.text import Text
 from gateway.demo.outcome import Outcome, Scene
 from gateway.demo.sink import Letter
 from gateway.model import Channel, Entry, Verdict
+from gateway.review import waits
 
 WIDTH = 100
-_STYLE = {
+_STYLE: dict[str, str] = {
     Verdict.ACCEPT: "green",
     Verdict.DECLINE: "yellow",
     Verdict.HUMAN: "magenta",
     Verdict.IGNORE: "bright_black",
 }
+_INTRODUCTION = (
+    "For the length of this demonstration you are Mira Solberg, who connects with people she has\n"
+    "interacted with (preset previous-interaction) and has one rule of her own. Mailbox and mail\n"
+    "server are on this machine; nothing leaves it."
+)
 
 
 def screen() -> Console:
@@ -35,16 +41,16 @@ def screen() -> Console:
 
 def show(scene: Scene, console: Console) -> None:
     """Print all there is to see. Everything that comes from a mail is text, never markup."""
+    console.print(_INTRODUCTION)
     console.print(_what_came_in(scene.outcomes))
     _heading(console, f"What was sent ({len(scene.letters)})")
     for letter in scene.letters:
         console.print(Text(f"  to {', '.join(letter.recipients)}"))
     if scene.letters:
         console.print(Padding(_letter(scene.letters[0]), (1, 2)))
-    waiting = list(_waiting(scene.outcomes))
-    _heading(console, f"What waits for you ({len(waiting)})")
-    for line in waiting:
-        console.print(Padding(line, (0, 2)))
+    _heading(console, "What waits for you")
+    for wanted, people in _waiting(scene.outcomes).items():
+        console.print(Padding(Text.assemble((wanted, "italic"), f": {', '.join(people)}"), (0, 2)))
 
 
 def _heading(console: Console, words: str) -> None:
@@ -61,16 +67,11 @@ def _what_came_in(outcomes: Sequence[Outcome]) -> Table:
     for outcome in outcomes:
         table.add_row(
             str(outcome.sample.number),
-            Text(outcome.verdict, style=_STYLE.get(Verdict(outcome.verdict), "red")),
+            Text(outcome.verdict, style=_STYLE.get(outcome.verdict, "red")),
             Group(outcome.sample.expected.about, Padding(_because(outcome), (0, 0, 0, 2))),
             Text("\n".join(_done(outcome))),
         )
     return table
-
-
-def _who(entry: Entry | None) -> str:
-    inviter = (entry.judgement or {}).get("inviter") if entry else None
-    return str(inviter["name"] or "") if isinstance(inviter, dict) else ""
 
 
 def _because(outcome: Outcome) -> Text:
@@ -78,8 +79,8 @@ def _because(outcome: Outcome) -> Text:
     if entry is None:
         return Text("not from a network: not even fetched", style="bright_black")
     because = (entry.judgement or {}).get("because")
-    reasons = [str(reason) for reason in because] if isinstance(because, list) else []
-    return Text("; ".join([*reasons, entry.why] if entry.why else reasons), style="bright_black")
+    reasons = [str(reason) for reason in because] if isinstance(because, list) else [entry.why]
+    return Text("; ".join(reasons), style="bright_black")
 
 
 def _done(outcome: Outcome) -> Iterator[str]:
@@ -91,25 +92,34 @@ def _done(outcome: Outcome) -> Iterator[str]:
         yield from outcome.recipients
     elif _pastes(outcome.entry):
         yield "to paste: no mail reaches them"
+    elif outcome.entry.why:
+        yield outcome.entry.why
     yield f"filed: {', '.join(outcome.folders)}"
 
 
 def _pastes(entry: Entry) -> bool:
-    return entry.reply is not None and entry.reply.channel is Channel.PASTE and not entry.why.startswith("continues ")
+    return waits(entry) and entry.reply is not None and entry.reply.channel is Channel.PASTE
 
 
-def _waiting(outcomes: Sequence[Outcome]) -> Iterator[Text]:
-    for outcome in outcomes:
-        entry = outcome.entry
-        if entry is None:
-            continue
-        case = Text(f"{entry.case or '-'}  {_who(entry)}: ")
-        if outcome.verdict == Verdict.ACCEPT:
-            yield case.append("accept in the network, if you like")
-        elif outcome.verdict == Verdict.HUMAN:
-            yield case.append("decide")
-        elif _pastes(entry) and entry.reply is not None:
-            yield case.append("paste ").append(f"“{entry.reply.short}”", style="italic")
+def _waiting(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """What the owner is asked to do, and the cases it is to be done for."""
+    found: dict[str, list[str]] = {}
+    for entry in (outcome.entry for outcome in outcomes):
+        if entry and waits(entry):
+            found.setdefault(_wanted(entry), []).append(f"{entry.case or '-'} {_who(entry)}")
+    return found
+
+
+def _wanted(entry: Entry) -> str:
+    if entry.reply and _pastes(entry):
+        return f"Paste “{entry.reply.short}”"
+    account = entry.judgement or {}
+    return "Accept in the network" if account.get("verdict") == Verdict.ACCEPT else "Decide"
+
+
+def _who(entry: Entry) -> str:
+    inviter = (entry.judgement or {}).get("inviter")
+    return str(inviter["name"] or "(no name)") if isinstance(inviter, dict) else "(nobody)"
 
 
 def _letter(letter: Letter) -> Panel:
