@@ -119,8 +119,10 @@ def _text(event: Event, name: str) -> str:
 
 
 def _start(event: Event) -> datetime | None:
-    value = event.get("DTSTART")
-    moment = getattr(value, "dt", None)
+    try:
+        moment = event.decoded("DTSTART", None)
+    except (ValueError, KeyError):  # an impossible date: the event counts, undated
+        return None
     if isinstance(moment, datetime):
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     return datetime.combine(moment, time(), UTC) if isinstance(moment, date) else None

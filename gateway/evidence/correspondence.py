@@ -23,6 +23,8 @@ FIELDS = ("From", "To", "Cc", "Bcc", "Subject", "Date", "List-Id", "List-Post", 
 _FIELD = re.compile(
     rb"^(" + "|".join(FIELDS).encode() + rb"):[ \t]*((?:[^\n]*)(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE
 )
+# Outlook's 'ada@example.org' <ada@example.org>: unquoted, it is no name, and parsers disagree on what it is.
+_ADDRESS_AS_NAME = re.compile(r"""["']*[^\s"'<>,;:]+@[^\s"'<>,;:]+["']*\s*(?=<)""")
 _LONGEST_SUBJECT = 200
 _MOST_ADDRESSES = 500  # of one mail; whoever writes to more knows none of them by it
 
@@ -76,7 +78,7 @@ def _people(fields: dict[bytes, list[bytes]], wanted: tuple[bytes, ...]) -> Iter
 @lru_cache(maxsize=20_000)
 def _mailboxes(value: bytes) -> tuple[tuple[str | None, str], ...]:
     """Names and addresses of a header field; the same correspondents come again and again."""
-    pairs = getaddresses([_text(value).replace("\n", " ")])
+    pairs = getaddresses([_ADDRESS_AS_NAME.sub("", _text(value).replace("\n", " "))])
     return tuple((_name(name, address), address.strip().lower()) for name, address in pairs if "@" in address)
 
 

@@ -6,7 +6,7 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-from gateway.names.spelling import sound
+from gateway.names.spelling import latin, sound
 
 
 @cache
@@ -23,7 +23,9 @@ def _table() -> dict[str, frozenset[str]]:
 @cache
 def roots(word: str) -> frozenset[str]:
     """The sounds of the given names a word may stand for, its own among them."""
-    return frozenset(sound(name) for name in _table().get(word, frozenset()) | {word})
+    table, nobody = _table(), frozenset[str]()
+    formals = table.get(word, nobody) | table.get(latin(word), nobody)
+    return frozenset(map(sound, formals | {word}))
 
 
 def may_be(one: str, other: str) -> bool:

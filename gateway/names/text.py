@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 
 from gateway.names import fold, particle, read
 from gateway.names.tables import word_list
@@ -46,13 +47,12 @@ def people_in(text: str) -> Iterator[Named]:
 def _item(item: str) -> list[Named]:
     """The names in one item of a list; alone, or after "with", they are of somebody who was there."""
     company = _COMPANY.search(item)
-    words = (item[: company.start()] if company else item).split()
-    while words and fold(words[0]) in word_list("leads"):
-        words.pop(0)
+    every = (item[: company.start()] if company else item).split()
+    words = list(dropwhile(lambda word: fold(word) in word_list("leads"), every))
     found = []
     for start, end in _runs(words):
         alone = (start, end) == (0, len(words))
-        beside = start > 0 and fold(words[start - 1]) in word_list("with")
+        beside = fold(words[start - 1]) in word_list("with") if start else len(words) < len(every)
         name = " ".join(words[start:end]).strip(',.:!?"“”')
         if read(name).full:
             found.append(Named(name, _employer(company) if company and alone else None, alone or beside))

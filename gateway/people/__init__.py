@@ -93,11 +93,14 @@ def look_up(person: Person, note: Note, index: Index, *, names: Sequence[str] = 
 def _query(person: Person, note: Note) -> _Query:
     text = person.name or ""
     disguised = unmask(text)
-    name = Name(()) if disguised else read(text)
-    lone = not name.full and len(text.split()) == 1
+    name = read(text)
+    # One word is an account, "ada.weaver" or "ada@tooting.example", unless its script writes names as one.
+    account = text.strip() if len(text.split()) == 1 and not (name.full and len(name.words) == 1) else ""
+    if disguised or (account and not account.isalpha()):
+        name = Name(())
     former = _capitalised(note.text or "") if note.kind is NoteKind.PERSONAL and len(name.words) > 1 else []
     words = frozenset(former[:_MOST_NOTE_WORDS]).difference(name.words)
-    return _Query(person, name, text if lone else "", disguised, words)
+    return _Query(person, name, account, disguised, words)
 
 
 def _capitalised(text: str) -> list[str]:

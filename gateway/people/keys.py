@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import product
 from urllib.parse import unquote
 
 from gateway.model import Acquaintance, Link
 from gateway.names import Name, fold, read
 from gateway.names.tables import word_list
-from gateway.names.text import people_in
 from gateway.names.variants import asked_keys, handles, kept_keys
 
 _SHORTEST_WORD = 4
 _SHORTEST_HANDLE = 5
+_NAME_LENGTHS = range(2, 6)  # words
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -26,7 +27,7 @@ def address_key(address: str) -> str:
 
 def profile_key(url: str) -> str:
     """A profile, without scheme, country, tracking and case."""
-    bare = re.sub(r"^https?://(?:www\.|m\.|[a-z]{2}\.(?=linkedin\.))?", "", unquote(url.strip()).lower())
+    bare = re.sub(r"^(?:https?://)?(?:www\.|m\.|[a-z]{2}\.(?=linkedin\.))?", "", unquote(url.strip()).lower())
     path, _, query = bare.partition("?")
     number = re.search(r"(?:^|&)id=([\w-]+)", query) if path.endswith("/view") else None
     return f"u:{path.partition('#')[0].rstrip('/')}" + (f"?id={number[1]}" if number else "")
@@ -80,9 +81,16 @@ def keys_of(acquaintance: Acquaintance) -> frozenset[str]:
         keys.update(f"j:{handle}" for handle in handles(name) if len(handle) >= _SHORTEST_HANDLE)
     if acquaintance.link in (Link.MET, Link.MENTIONED):
         keys.update(occasion_keys(acquaintance.about))
-    if acquaintance.link is Link.WROTE_ME:
-        keys.update(subject_key(read(named.name)) for named in people_in(acquaintance.about))
+    if acquaintance.link is Link.WROTE_ME and introduces(acquaintance.about):
+        keys.update(subject_key(name) for name in _names_in_subject(acquaintance.about))
     return frozenset(keys)
+
+
+def _names_in_subject(subject: str) -> Iterator[Name]:
+    """Every run of words that may be a full name; a subject has few, and only one that is looked up matters."""
+    words = fold(subject).split()
+    for start, length in product(range(len(words)), _NAME_LENGTHS):
+        yield Name(tuple(words[start : start + length]))
 
 
 def occasion_words(text: str) -> frozenset[str]:

@@ -1,0 +1,180 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Me
+from gateway.errors import BadSource
+from gateway.evidence.correspondence import FIELDS, Direction, correspondents
+from gateway.evidence.mails import header_blocks
+from gateway.evidence.nobody import Mine
+from gateway.model import Acquaintance, Link
+from gateway.people.keys import summed
+
+SAMPLES = Path(__file__).parent / "samples" / "evidence"
+MINE = Mine(Me(name="Mira Castellan", addresses=("mira@castellan.example", "mira.castellan@example.net")))
+
+
+def sent(*blocks: bytes) -> list[Acquaintance]:
+    return list(correspondents(blocks, MINE, Direction.SENT, "Sent"))
+
+
+def received(*blocks: bytes) -> list[Acquaintance]:
+    return list(correspondents(blocks, MINE, Direction.RECEIVED, "INBOX"))
+
+
+def test_mails_to_one_person_are_summed_up_by_address_and_name() -> None:
+    first, second = datetime(2024, 3, 14, 8, tzinfo=UTC), datetime(2024, 3, 15, 8, tzinfo=UTC)
+
+    found = correspondents(header_blocks(SAMPLES / "sent.mbox"), MINE, Direction.SENT, "sent.mbox")
+
+    assert list(found) == [
+        Acquaintance(
+            "sent.mbox",
+            Link.WROTE_TO,
+            "Weaver, Ada",
+            "ada@weaver.example",
+            first=first,
+            last=first,
+            about="Straße nach Lyon",
+        ),
+        Acquaintance(
+            "sent.mbox",
+            Link.WROTE_TO,
+            "Grażyna Wilk",
+            "wilk@example.org",
+            first=first,
+            last=first,
+            about="Straße nach Lyon",
+        ),
+        Acquaintance(
+            "sent.mbox", Link.WROTE_TO, None, "ada@weaver.example", first=second, last=second, about="Re: Lyon"
+        ),
+    ]
+
+
+def test_lists_networks_and_machines_do_not_write_to_the_owner() -> None:
+    found = correspondents(header_blocks(SAMPLES / "inbox.mbox"), MINE, Direction.RECEIVED, "inbox.mbox")
+
+    assert [person.address for person in found] == ["ada@weaver.example", "q@zollner.example"]
+
+
+def test_an_impossible_date_is_no_date() -> None:
+    (person,) = received(b"From: Ada <ada@weaver.example>\nDate: Mon, 99 Foo 2024 99:00\nSubject: x\n")
+
+    assert (person.first, person.last) == (None, None)
+
+
+def test_counts_first_and_last_come_from_all_mails() -> None:
+    days = [
+        f"To: ada@weaver.example\nDate: {day} Mar 2024 10:00 +0000\nSubject: no {day}\n".encode() for day in (9, 17, 3)
+    ]
+
+    (person,) = sent(*days)
+
+    assert (person.count, person.about) == (3, "no 17")
+    assert person.first == datetime(2024, 3, 3, 10, tzinfo=UTC)
+    assert person.last == datetime(2024, 3, 17, 10, tzinfo=UTC)
+
+
+def test_an_increment_adds_up_to_the_whole() -> None:
+    blocks = [f"To: ada@weaver.example\nDate: {day} Mar 2024 10:00 +0000\n".encode() for day in range(1, 9)]
+
+    assert summed([*sent(*blocks[:3]), *sent(*blocks[3:])]) == sent(*blocks)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (b'"Weaver, Ada" <ada@weaver.example>', "Weaver, Ada"),
+        (b"=?utf-8?b?SsO8cmdlbg==?= =?utf-8?q?_Kr=C3=A4mer?= <ada@weaver.example>", "Jürgen Krämer"),
+        (b"=?iso-8859-1?Q?J=FCrgen_Kr=E4mer?= <ada@weaver.example>", "Jürgen Krämer"),
+        (b"J\xfcrgen Kr\xe4mer <ada@weaver.example>", "Jürgen Krämer"),
+        ("Jürgen Krämer <ada@weaver.example>".encode(), "Jürgen Krämer"),
+        (b"=?x-unknown?q?J=FCrgen?= <ada@weaver.example>", "=?x-unknown?q?J=FCrgen?="),
+        (b"=?utf-8?b?!!!?= <ada@weaver.example>", None),
+        (b"ada@weaver.example (Ada Weaver)", "Ada Weaver"),
+        (b"'ada@weaver.example' <ada@weaver.example>", None),
+        (b"<ada@weaver.example>", None),
+        (b"Ada\n\tWeaver <ada@weaver.example>", "Ada Weaver"),
+    ],
+)
+def test_a_display_name_is_decoded_as_far_as_it_can_be(field: bytes, name: str | None) -> None:
+    (person,) = sent(b"Subject: x\nTo: " + field + b"\nDate: 1 Mar 2024 10:00 +0000\n")
+
+    assert (person.address, person.name) == ("ada@weaver.example", name)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"To: mira.castellan@example.net\n",
+        b"To: undisclosed-recipients:;\n",
+        b"To: info@acme.example\n",
+        b"Subject: no recipient\n",
+        b"To: \xff\xfe\n",
+        b"",
+        b"To: ada@weaver.example\nAuto-Submitted: auto-replied\n",
+        b"To: ada@weaver.example\nX-Rsvpd-Loop: 1\n",
+        b"To: ada@weaver.example\nPrecedence: bulk\n",
+    ],
+)
+def test_a_mail_that_makes_nobody_known(block: bytes) -> None:
+    assert sent(block) == []
+
+
+def test_cc_and_bcc_count_and_crlf_is_understood() -> None:
+    found = sent(b"TO: a@x.example,\r\n b@x.example\r\ncc: c@x.example\r\nBcc: d@x.example\r\n\r\n")
+
+    assert [person.address for person in found] == ["a@x.example", "b@x.example", "c@x.example", "d@x.example"]
+
+
+def test_a_subject_that_introduces_somebody_is_kept_by_itself() -> None:
+    head = b"From: Ada Weaver <ada@weaver.example>\nDate: %d Mar 2024 10:00 +0000\nSubject: %s\n"
+
+    found = received(head % (1, b"Introducing Bo Stone"), head % (2, b"lunch"), head % (3, b"lunch again"))
+
+    assert {(person.about, person.count) for person in found} == {("Introducing Bo Stone", 1), ("lunch again", 2)}
+
+
+def test_the_fields_asked_of_a_server_are_all_that_is_read() -> None:
+    kept = b"From: a@x.example\nSubject: x\nList-Id: <l.x.example>\n"
+
+    assert set(FIELDS) >= {"From", "To", "Cc", "Subject", "Date", "List-Id", "Auto-Submitted", "X-Rsvpd-Loop"}
+    assert received(kept) == []
+
+
+def test_bodies_never_make_a_correspondent() -> None:
+    blocks = list(header_blocks(SAMPLES / "sent.mbox"))
+
+    assert len(blocks) == 4
+    assert not any(b"one sees the sea" in block or b"From here" in block for block in blocks)
+
+
+def test_a_maildir_and_a_folder_of_mails_are_read(tmp_path: Path) -> None:
+    maildir, folder = tmp_path / "Maildir", tmp_path / "folder"
+    for part in ("cur", "new", "tmp"):
+        (maildir / part).mkdir(parents=True)
+    folder.mkdir()
+    (maildir / "cur" / "1:2,S").write_bytes(b"To: a@x.example\r\n\r\nbody\r\n")
+    (maildir / "new" / "2").write_bytes(b"To: b@x.example\n\nbody\n")
+    (maildir / "tmp" / "3").write_bytes(b"To: c@x.example\n\nhalf wri")
+    (folder / "1.eml").write_bytes(b"To: d@x.example\n\nbody\n")
+
+    assert sorted(header_blocks(maildir)) == [b"To: a@x.example\r\n", b"To: b@x.example\n"]
+    assert list(header_blocks(folder)) == [b"To: d@x.example\n"]
+
+
+def test_a_single_mail_and_an_empty_mbox_are_read(tmp_path: Path) -> None:
+    (tmp_path / "one.eml").write_bytes(b"To: a@x.example\n\nbody\n")
+    (tmp_path / "empty").write_bytes(b"")
+
+    assert list(header_blocks(tmp_path / "one.eml")) == [b"To: a@x.example\n"]
+    assert list(header_blocks(tmp_path / "empty")) == []
+
+
+def test_a_picture_is_no_mbox(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+
+    with pytest.raises(BadSource, match="neither an mbox nor a mail"):
+        list(header_blocks(tmp_path / "a.png"))
