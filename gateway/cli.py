@@ -121,6 +121,24 @@ def demo(keep: Path | None) -> None:
 
 
 @main.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+def check(config_path: Path) -> None:
+    """Every fault of a file at once; then the templates, your records, the logins and the folders.
+
+    Changes nothing and sends nothing. Exits with 78 when the file is at fault, with 1 when something else is.
+    """
+    from gateway.check import Outcome, checks
+    from gateway.config import load
+
+    colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
+    faults = 0
+    for found in checks(load(config_path)):
+        click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
+        faults += found.outcome is Outcome.FAULT
+    sys.exit(NEEDS_YOU if faults else 0)
+
+
+@main.command()
 @_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))

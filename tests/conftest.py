@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -7,9 +8,10 @@ from tests.servers import Certificate, Dovecot, Login, SmtpServer, running
 
 
 @pytest.fixture(scope="session")
-def dovecot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dovecot]:
+def dovecot() -> Iterator[Dovecot]:
     """One Dovecot for all tests; each takes a mailbox of its own."""
-    with running(Dovecot(tmp_path_factory.mktemp("dovecot"))) as server:
+    # Not below pytest's folder, which only the user of the tests may enter: mail is kept by another.
+    with TemporaryDirectory(prefix="rsvpd-dovecot-") as folder, running(Dovecot(Path(folder))) as server:
         yield server
 
 
