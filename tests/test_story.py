@@ -152,6 +152,7 @@ def settled(config: Config, count: int) -> Callable[[], bool]:
     return done
 
 
+NINAS = 7388877102778741328
 TWENTY = [
     old_linkedin("Olga Stranger", "olga@somewhere.example"),
     old_linkedin("Peer Stranger", "peer@elsewhere.example"),
@@ -160,11 +161,11 @@ TWENTY = [
     linkedin("Carla Known"),
     linkedin("Dora Written"),
     linkedin("Sam Twice"),
-    linkedin("Nina Newcomer"),
+    linkedin("Nina Newcomer", invitation=NINAS),
     linkedin("Mark Meeting", note="Hi Ada, we met at the spring school in Lyon. Mark"),
     linkedin("Fred Forged", dkim="fail"),
     linkedin("Una Unproved", dkim=None),
-    reminder("Nina Newcomer"),
+    reminder("Nina Newcomer", invitation=NINAS),
     old_linkedin("Olga Stranger", "olga@somewhere.example"),
     linkedin("Ada Accepted", template="email_accept_invite_single_01", subject="Ada accepted your invitation"),
     ordinary(),
