@@ -153,9 +153,10 @@ class Round:
         selected = session.select(self._inbox)
         # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
         here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
-        uids = [entry.place.uid for entry in here if entry.place]
-        session.add_keyword(uids, KEYWORD)
         if folder != self._inbox:
+            # What is no invitation is left as it was, without even a keyword of ours.
+            uids = [entry.place.uid for entry in here if entry.place]
+            session.add_keyword(uids, KEYWORD)
             session.file(uids, folder)
         for entry in here:
             self.journal.filed(entry, folder, self.clock())
