@@ -166,6 +166,18 @@ def test_homonyms_are_all_laid_out() -> None:
     assert found.why.startswith("several people in your records have this name: ")
 
 
+def test_who_shares_only_the_name_with_a_known_address_stays_doubtful() -> None:
+    inviter = Person(ADA, address="b@y.example")
+
+    found = dossier(inviter, wrote_to("b@y.example", ADA), met(ADA, "a@x.example"))
+
+    assert {match.acquaintance.address: match.known for match in found.matches} == {
+        "b@y.example": Known.YES,
+        "a@x.example": Known.MAYBE,
+    }
+    assert found.address == "b@y.example"
+
+
 def test_a_name_in_mixed_scripts_is_told_from_what_it_poses_as() -> None:
     found = dossier("Аda Weaver", contact(ADA))
 
