@@ -10,8 +10,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
@@ -19,7 +20,7 @@ from string import Template
 from rich.console import Console
 from rich.text import Text
 
-from gateway.config import Config, Folders, load
+from gateway.config import Config, load
 from gateway.demo import samples
 from gateway.demo.background import Background
 from gateway.demo.certificate import HOST, make
@@ -35,8 +36,23 @@ from gateway.state import open_journal
 
 DIFFERS = 1
 USER = "mira@solberg.example"
-_PATIENCE = 12.0  # seconds the service has to finish
+_PATIENCE = 8.0  # seconds the service has for each of two acts
 _GLANCE = 0.05  # seconds between looks at how far it is
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A mailbox, a mail server, and an owner's configuration and journal that go with them."""
+
+    imap: EmbeddedImap
+    sink: Sink
+    config: Config
+    journal: Journal
+
+    def scene(self, delivered: Sequence[Sample]) -> Scene:
+        """How things stand."""
+        assert self.config.imap is not None  # mira.toml has it
+        return look(delivered, self.journal, self.imap, self.sink, self.config.imap.folders)
 
 
 def run_demo(keep: Path | None) -> int:
@@ -45,8 +61,11 @@ def run_demo(keep: Path | None) -> int:
     folder = _new_folder(keep)
     played = samples.load(datetime.now(UTC))
     with console.status("The service is at work ..."), _state_in(folder), _logging_to(folder / "rsvpd.log"):
-        config, journal, scene = _play(played, folder)
-    _leave(folder, played, scene, summary(config, journal, None, datetime.now(UTC)))
+        with _stage(folder) as stage:
+            _play(stage, played)
+            scene = stage.scene(played)
+        text = summary(stage.config, stage.journal, None, datetime.now(UTC))
+    _leave(folder, played, scene, text)
     show(scene, console)
     return _verdict(console, folder, scene, time.monotonic() - began)
 
@@ -87,10 +106,8 @@ def _state_in(folder: Path) -> Iterator[None]:
             os.environ["STATE_DIRECTORY"] = before
 
 
-def _play(played: Sequence[Sample], folder: Path) -> tuple[Config, Journal, Scene]:
-    """Deliver the samples while the service runs; how things stand when it has nothing more to do."""
-    mails, last = played[:-1], played[-1:]
-    deadline = time.monotonic() + _PATIENCE
+@contextmanager
+def _stage(folder: Path) -> Iterator[Stage]:
     tls, _ = make(folder)
     password = secrets.token_urlsafe()
     (folder / "password").write_text(password)
@@ -99,18 +116,7 @@ def _play(played: Sequence[Sample], folder: Path) -> tuple[Config, Journal, Scen
         sink = Sink(background, tls, user=USER, password=password)
         imap.deliver("Sent", samples.sent())
         config = _configured(folder, imap, sink)
-        journal, folders = open_journal(config), _folders(config)
-
-        def scene(delivered: Sequence[Sample]) -> Scene:
-            return look(delivered, journal, imap, sink, folders)
-
-        with _serving(config):
-            _deliver(mails, imap)
-            _wait(lambda: scene(mails), deadline)
-            # The service listens by now: this one it must hear of.
-            _deliver(last, imap)
-            _wait(lambda: scene(played), deadline)
-        return config, journal, scene(played)
+        yield Stage(imap, sink, config, open_journal(config))
 
 
 def _configured(folder: Path, imap: EmbeddedImap, sink: Sink) -> Config:
@@ -122,9 +128,14 @@ def _configured(folder: Path, imap: EmbeddedImap, sink: Sink) -> Config:
     return load(file)
 
 
-def _folders(config: Config) -> Folders:
-    assert config.imap is not None  # mira.toml has it
-    return config.imap.folders
+def _play(stage: Stage, played: Sequence[Sample]) -> None:
+    """Deliver the samples while the service runs, the last of them when it has nothing more to do but listen."""
+    with _serving(stage.config):
+        for sample in played[:-1]:
+            stage.imap.deliver(INBOX, sample.raw)
+        _wait(stage, played[:-1])
+        stage.imap.deliver(INBOX, played[-1].raw)
+        _wait(stage, played)
 
 
 @contextmanager
@@ -140,14 +151,10 @@ def _serving(config: Config) -> Iterator[None]:
         thread.join()
 
 
-def _deliver(mails: Sequence[Sample], imap: EmbeddedImap) -> None:
-    for sample in mails:
-        imap.deliver(INBOX, sample.raw)
-
-
-def _wait(scene: Callable[[], Scene], deadline: float) -> None:
+def _wait(stage: Stage, delivered: Sequence[Sample]) -> None:
     """Return when all is as expected, or when waiting longer would not help."""
-    while differences(scene()) and time.monotonic() < deadline:
+    deadline = time.monotonic() + _PATIENCE
+    while differences(stage.scene(delivered)) and time.monotonic() < deadline:
         time.sleep(_GLANCE)
 
 

@@ -62,8 +62,8 @@ def _what_came_in(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1), pad_edge=False)
     table.add_column("", justify="right", style="bright_black")
     table.add_column("Verdict", no_wrap=True)
-    table.add_column("What came in, and why it was judged so", ratio=1)
-    table.add_column("What was done", width=30)
+    table.add_column("What came in, and why it was judged so", ratio=3, overflow="fold")
+    table.add_column("What was done", ratio=2, overflow="fold")
     for outcome in outcomes:
         table.add_row(
             str(outcome.sample.number),
