@@ -74,12 +74,16 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
     def known(person: Person, note: Note) -> Dossier:
         return look_up(person, note, index, names=names)
 
+    def check_templates() -> None:
+        replies.check({row.reply for row in policy.rows if row.reply})
+
     return Owner(
         policy=policy,
         authenticate=provenance_of,
         read=Reader(names, me.topics).read,
         look_up=known,
         render=replies.render,
+        check_templates=check_templates,
         sender=Mailbox(me.name, next(iter(me.addresses), "")),
         mode=delivery.mode,
         hold=delivery.hold,

@@ -70,6 +70,7 @@ class Owner:
     read: Callable[[Notification], Note]
     look_up: Callable[[Person, Note], Dossier]
     render: Callable[[Decision, Findings], Reply | None]
+    check_templates: Callable[[], None]  # BadTemplate when one that the policy uses cannot be rendered
     sender: Mailbox
     mode: str
     hold: timedelta

@@ -59,12 +59,14 @@ class Watch:
 
 
 def watch(config: Config) -> Watch:
-    """A watch over the mailbox of a file's owner; BadConfig or JournalFailed when it cannot be."""
+    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be."""
     lock = Lock.take(config)
     journal = open_journal(config)
+    owner = for_service(config, journal)
+    owner.check_templates()
     work = Round(
         config=config,
-        owner=for_service(config, journal),
+        owner=owner,
         journal=journal,
         connect=connect_of(config),
         post=post_of(config),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SAMPLE = ROOT / "tests" / "samples" / "packaging" / "invitation.eml"
+SAMPLE = ROOT / "gateway" / "demo" / "samples" / "04-2016-form-a-stranger.eml"
 
 
 @pytest.fixture(scope="module")

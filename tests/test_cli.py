@@ -1,0 +1,234 @@
+"""The command line as its users meet it: what it prints, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from tests.corpus import CORPUS, needs_corpus
+from tests.notifications import MX, linkedin
+from tests.servers import HOST, Dovecot, Login, SmtpServer, free_port
+
+KEYS = {
+    *("file", "network", "kind", "authentic", "authentic_why", "case", "inviter", "note", "language"),
+    *("known", "known_why", "verdict", "rule", "because", "reply"),
+}
+
+
+def rsvpd(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that needs no account."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    (tmp_path / "book.vcf").write_text("BEGIN:VCARD\nVERSION:4.0\nFN:Carla Known\nEMAIL:c@example.net\nEND:VCARD\n")
+    path = tmp_path / "ada.toml"
+    path.write_text(
+        '[me]\nname = "Ada Miller"\naddresses = "ada@example.org"\n'
+        f'[evidence]\ncontacts = "book.vcf"\n[authentication]\nauthserv_id = "{MX}"\n'
+    )
+    return path
+
+
+def mail(folder: Path, raw: bytes, name: str = "mail.eml") -> Path:
+    path = folder / name
+    path.write_bytes(raw)
+    return path
+
+
+def test_explain_prints_one_object_a_mail_with_every_key(config: Path, tmp_path: Path) -> None:
+    known, stranger = mail(tmp_path, linkedin("Carla Known")), mail(tmp_path, linkedin("Bob Stranger"), "b.eml")
+
+    result = rsvpd("explain", "--config", config, "--json", known, stranger)
+
+    assert result.exit_code == 0, result.output
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert set(first) == set(second) == KEYS
+    assert (first["verdict"], first["known"], first["reply"]) == ("accept-candidate", "yes", None)
+    assert (second["verdict"], second["reply"]["channel"]) == ("decline", "paste")
+    assert second["inviter"] == {
+        "name": "Bob Stranger",
+        "headline": "Cook",
+        "company": None,
+        "profile_url": "https://www.linkedin.com/in/bob-stranger",
+        "address": None,
+    }
+
+
+def test_explain_shows_a_card_to_a_person(config: Path, tmp_path: Path) -> None:
+    result = rsvpd("explain", "--config", config, mail(tmp_path, linkedin("Carla [bold]Known")))
+
+    assert result.exit_code == 0
+    assert "Carla [bold]Known, Cook" in result.stdout
+    assert "because" in result.stdout
+
+
+def test_explain_reads_folders_mboxes_and_maildirs(config: Path, tmp_path: Path) -> None:
+    raw = linkedin("Bob Stranger")
+    (tmp_path / "folder").mkdir()
+    mail(tmp_path / "folder", raw)
+    mail(tmp_path, b"From x Mon Nov 23 08:00:00 2026\n" + raw.replace(b"\r\n", b"\n") + b"\n", "box.mbox")
+    for part in ("cur", "new", "tmp"):
+        (tmp_path / "maildir" / part).mkdir(parents=True)
+    mail(tmp_path / "maildir" / "cur", raw, "1:2,S")
+
+    paths = [tmp_path / name for name in ("folder", "box.mbox", "maildir")]
+    result = rsvpd("explain", "--config", config, "--json", *paths)
+
+    assert [json.loads(line)["inviter"]["name"] for line in result.stdout.splitlines()] == ["Bob Stranger"] * 3
+
+
+def test_explain_of_a_mail_that_cannot_be_read_leaves_it_to_the_owner(config: Path, tmp_path: Path) -> None:
+    result = rsvpd("explain", "--config", config, "--json", mail(tmp_path, b"X: y\r\n" * 400 + b"\r\n"))
+
+    account = json.loads(result.stdout)
+    assert (account["verdict"], account["rule"]) == ("needs-human", "unreadable")
+    assert account["because"] == ["more than 300 header fields"]
+
+
+def test_explain_of_a_file_that_is_not_there_says_so(config: Path) -> None:
+    result = rsvpd("explain", "--config", config, "nowhere.eml")
+
+    assert result.exit_code == 1
+    assert "nowhere.eml: there is no such file or folder" in result.stderr
+
+
+def test_a_source_that_cannot_be_read_is_named_and_the_mail_is_judged(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text().replace("book.vcf", "lost.vcf"))
+
+    result = rsvpd("explain", "--config", config, "--json", mail(tmp_path, linkedin("Bob Stranger")))
+
+    assert result.exit_code == 1
+    assert "lost.vcf" in result.stderr
+    assert json.loads(result.stdout)["inviter"]["name"] == "Bob Stranger"
+
+
+def test_a_faulty_file_ends_with_78_and_names_every_fault(config: Path) -> None:
+    config.write_text("[me]\nnmae = 1\n[imap]\nusr = 2\n")
+
+    result = rsvpd("check", config)
+
+    assert result.exit_code == 78
+    assert "line 2: me.nmae: unknown, did you mean name?" in result.stderr
+    assert "line 4: imap.usr: unknown, did you mean user?" in result.stderr
+
+
+def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login) -> None:
+    (config.parent / "imap-password").write_text(login.password)
+    (config.parent / "smtp-password").write_text(smtp.login.password)
+    config.write_text(
+        config.read_text()
+        + f"""
+[imap]
+host = "{HOST}"
+port = {dovecot.imaps_port}
+user = "{login.user}"
+password = {{ file = "imap-password" }}
+ca_file = "{dovecot.certificate.chain}"
+[smtp]
+host = "{HOST}"
+port = {smtp.port}
+user = "{smtp.login.user}"
+password = {{ file = "smtp-password" }}
+ca_file = "{smtp.certificate.chain}"
+"""
+    )
+
+
+def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dovecot, smtp_server: SmtpServer) -> None:
+    with_servers(config, dovecot, smtp_server, dovecot.user())
+
+    result = rsvpd("check", config)
+
+    assert result.exit_code == 0, result.output
+    assert "fault" not in result.stdout
+    assert "book.vcf: 1 people" in result.stdout
+    assert smtp_server.delivered == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("imap-password", "wrong"), "check user and password"),
+        (("smtp-password", "wrong"), "check user and password"),
+        (("{imaps}", "{closed}"), "cannot be reached"),
+        (("{smtp}", "{closed}"), "cannot be reached"),
+    ],
+)
+def test_check_says_what_does_not_work_and_where(
+    change: tuple[str, str], said: str, config: Path, dovecot: Dovecot, smtp_server: SmtpServer
+) -> None:
+    with_servers(config, dovecot, smtp_server, dovecot.user())
+    old, new = (part.format(imaps=dovecot.imaps_port, smtp=smtp_server.port, closed=free_port()) for part in change)
+    if (config.parent / old).exists():
+        (config.parent / old).write_text(new)
+    else:
+        config.write_text(config.read_text().replace(f"port = {old}", f"port = {new}"))
+
+    result = rsvpd("check", config)
+
+    assert result.exit_code == 1
+    faults = [line for line in result.stdout.splitlines() if line.startswith("fault")]
+    assert len(faults) == 1
+    assert said in faults[0]
+    assert f"{HOST}:" in faults[0]
+
+
+def test_a_folder_that_is_not_there_is_named(config: Path, dovecot: Dovecot, smtp_server: SmtpServer) -> None:
+    with_servers(config, dovecot, smtp_server, dovecot.user())
+    config.write_text(config.read_text() + '[imap.folders]\ninbox = "Elsewhere"\n')
+
+    result = rsvpd("check", config)
+
+    assert result.exit_code == 1
+    assert "folder 'Elsewhere' on" in result.stdout
+
+
+def test_an_empty_journal_has_nothing_to_list(config: Path) -> None:
+    result = rsvpd("list", "--config", config)
+
+    assert result.exit_code == 0
+    assert "Nothing waits for you." in result.stdout
+
+
+def test_a_case_that_is_not_there_is_a_wrong_usage(config: Path) -> None:
+    result = rsvpd("show", "--config", config, "c17")
+
+    assert result.exit_code == 2
+    assert "there is no case c17" in result.output
+
+
+def test_digest_prints_the_summary_of_any_week(config: Path) -> None:
+    result = rsvpd("digest", config, "--week", "2026-W47")
+
+    assert result.exit_code == 0
+    assert result.stdout == "Your invitations, 16 Nov to 23 Nov 2026 (2026-W47)\n\nNo invitations this week.\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "check", "explain", "run", "list", "show", "approve", "digest"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = rsvpd(command, "--help")
+
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) > 5
+
+
+@needs_corpus
+def test_explain_gives_one_object_for_each_mail_of_the_corpus() -> None:
+    labels = [json.loads(line) for line in (CORPUS / "labels.jsonl").read_text("utf-8").splitlines()]
+
+    result = rsvpd("explain", "--json", CORPUS / "mails")
+
+    assert result.exit_code == 0
+    accounts = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [Path(account["file"]).name for account in accounts] == [Path(label["file"]).name for label in labels]
+    read = [(a["network"], a["kind"], (a["inviter"] or {}).get("name")) for a in accounts]
+    wanted = [(one["network"], one["kind"], (one["inviter"] or {}).get("name")) for one in labels]
+    invites = [number for number, label in enumerate(labels) if label["kind"] in ("invitation", "reminder")]
+    assert [read[n] for n in invites] == [wanted[n] for n in invites]
