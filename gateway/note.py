@@ -19,8 +19,10 @@ from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
 _CLAUSE = re.compile(r"[.!?;:,\n]")
 _BEFORE = 3  # words before a phrase in which "not" denies it
 _BEHIND = 2  # and behind it, where the language puts it there
-# Meeting at an event is no further thing in common, and "thanks for your advice" asks for none.
-_WITHIN_MET = frozenset({Signal.SHARED, Signal.REASON})
+# Meeting at an event is no further thing in common, "thanks for your advice" asks for none, and
+# "we help companies like yours" has nothing in common with anybody.
+_ASIDES = frozenset({Signal.SHARED, Signal.REASON})
+_CLAIMS = frozenset({Signal.MET, Signal.PITCH})
 _PLACE_WORDS = 9  # most words of a place or an occasion
 
 
@@ -91,13 +93,15 @@ def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
     for hit in hits:
         if hit.signal is Signal.REASON and Signal.PITCH in signals:
             continue  # a pitch's purpose is the pitch
-        if hit.signal in _WITHIN_MET and any(_overlap(hit, met) for met in hits if met.signal is Signal.MET):
+        if hit.signal in _ASIDES and any(_touch(hit, other) for other in hits if other.signal in _CLAIMS):
             continue
         yield hit
 
 
-def _overlap(one: _Hit, other: _Hit) -> bool:
-    return one.found.start() < other.found.end() and other.found.start() < one.found.end()
+def _touch(one: _Hit, other: _Hit) -> bool:
+    """Whether two phrases share words, or stand side by side with nothing but a space between."""
+    start, end = max(one.found.start(), other.found.start()), min(one.found.end(), other.found.end())
+    return start < end or (start == end + 1 and other.signal is Signal.PITCH)
 
 
 def _denied(hit: _Hit, text: str, book: Phrasebook) -> bool:

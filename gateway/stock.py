@@ -10,7 +10,7 @@ from functools import cached_property
 from rapidfuzz import fuzz, process
 
 from gateway.phrasebook import Phrasebook
-from gateway.wording import WORD, bare, fold, plain
+from gateway.wording import WORD, fold
 
 _PIECE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 _PIECE_ACROSS_LINES = re.compile(r"[^.!?。！？]+[.!?。！？]*")
@@ -77,7 +77,7 @@ class StockSentences:
                 return None
         if not spans:
             return None
-        return Stock(" ".join(plain(note[spans[0][0] : spans[-1][1]]).split()), language)
+        return Stock(" ".join(note[spans[0][0] : spans[-1][1]].split()), language)
 
     def _greeting(self, piece: str, names: frozenset[str]) -> int:
         """How many characters of the piece greet the owner, with leading space."""

@@ -1,13 +1,84 @@
-"""What belongs to a topic: its own words, and those of the fields of knowledge and life it names."""
+"""What belongs to a topic: its own words, and those of the fields of knowledge and life it names.
+
+The fields stand in gateway/fields/*.toml; a topic no field knows is left to its own words.
+"""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 from gateway.model import Signal
-from gateway.wording import Phrase
+from gateway.wording import Phrase, fold
+
+# Endings that make the same word of another: plurals and cases of the languages we read.
+_ENDING = re.compile(r"(?<=\w{4})(?:ies|es|en|er|s|e|n|y|i|o|a)$")
+_SHORT = 4  # letters up to which a word is taken as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of knowledge or life: what it is called, and what touches it."""
+
+    names: tuple[str, ...]  # as they are compared: stems
+    terms: tuple[str, ...]  # its names of several words, too: they say it in the other languages
 
 
 def topic_phrases(topics: tuple[str, ...]) -> Iterator[Phrase]:
-    for topic in topics:
-        yield Phrase(topic.lower(), Signal.TOPIC, {})
+    """All that touches one of the topics, each term once."""
+    terms = {term: None for topic in topics for term in (*_own_words(topic), *_related(topic))}
+    return (Phrase(term, Signal.TOPIC, {}) for term in terms if fold(term))
+
+
+def _own_words(topic: str) -> Iterator[str]:
+    """The topic as one writes it in a sentence, and as a German or Dutch compound."""
+    stems = _stems(topic).split()
+    if not stems:
+        return
+    yield " ".join(_open(stem) for stem in stems)
+    if len(stems) > 1:
+        yield "".join(stems[:-1]) + _open(stems[-1])
+
+
+def _related(topic: str) -> Iterator[str]:
+    """The terms of the field the topic names, or else of those in its name, and of the fields it comprises."""
+    wanted = _stems(topic)
+    named = [known for known in _fields() if wanted in known.names]
+    within = [known for known in _fields() if any(_holds(wanted, name) for name in known.names)]
+    comprised = [known for known in _fields() if _holds(known.names[0], wanted)]
+    for known in (*(named or within), *comprised):
+        yield from known.terms
+
+
+def _holds(text: str, words: str) -> bool:
+    return bool(words) and f" {words} " in f" {text} "
+
+
+@cache
+def _fields() -> tuple[Field, ...]:
+    pages = sorted(page.name for page in files("gateway").joinpath("fields").iterdir() if page.name.endswith(".toml"))
+    return tuple(field for page in pages for field in _read(page))
+
+
+def _read(page: str) -> Iterator[Field]:
+    content = tomllib.loads(files("gateway").joinpath("fields", page).read_text("utf-8"))
+    for name, entry in content.items():
+        names = (name, *entry["also"].split(", "))
+        spelled = (words for own in names if " " in own for words in _own_words(own))
+        yield Field(tuple(map(_stems, names)), (*entry["terms"].split(", "), *spelled))
+
+
+def _stems(text: str) -> str:
+    return " ".join(_stem(word) for word in fold(text).split())
+
+
+def _stem(word: str) -> str:
+    return _ENDING.sub("", word) if len(word) > _SHORT else word
+
+
+def _open(stem: str) -> str:
+    return stem + "*" if len(stem) >= _SHORT else stem
