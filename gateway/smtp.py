@@ -6,24 +6,30 @@ a connection was lost, and that decides whether a mail may be sent again.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import smtplib
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pydantic import SecretStr
 
+from gateway import tls
 from gateway.config import Smtp
 from gateway.errors import SendFailed, SendUncertain
 
-_COMMAND_TIMEOUT = 300.0  # seconds; RFC 5321 section 4.5.3.2: greeting, MAIL, RCPT
-_CONNECT_TIMEOUT = 30.0
-_DOT_TIMEOUT = 600.0  # a shorter wait would invent uncertain outcomes
-_FORBIDDEN = re.compile(rb"\0|[^\r]\n|\r[^\n]|\r\Z|\A\n")
-_LONGEST_LINE = 998
+# Seconds; RFC 5321 section 4.5.3.2 asks for no less, but for the connection itself.
+_CONNECT = 30.0
+_COMMAND = 300.0
+_DATA = 120.0
+_CONTENT = 180.0
+_DOT = 600.0  # a shorter wait would invent uncertain outcomes
+_OURSELVES = "[127.0.0.1]"  # what we say EHLO with: neither host nor network of the owner is anybody's business
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)
+_FORBIDDEN = re.compile(rb"[\0\x80-\xff]|(?<!\r)\n|\r(?!\n)|[^\r\n]{999}")
+_DOT_AT_START = re.compile(rb"^\.", re.MULTILINE)
 
 
 def send(
@@ -40,150 +46,198 @@ def send(
     SendFailed when it surely did not take it, SendUncertain when nobody can tell. `before_dot` is called when
     all but the final dot is on the wire; if it raises, the dot is not sent and the exception goes on.
     """
-    _check(message)
-    with _session(account, secret) as server:
-        _envelope(server, sender, recipient)
-        _content(server, message)
+    _check(message, sender, recipient)
+    place = f"{account.host}:{account.port}"
+    with _session(account, secret, place) as server:
+        with _before_the_dot(place):
+            _envelope(server, sender, recipient, place)
+            _content(server, message, place)
         before_dot()
-        return _dot(server)
+        return _dot(server, place)
 
 
-def probe(account: Smtp, secret: Callable[[], SecretStr]) -> None:
-    """Connect, check the certificate and log in; SendFailed says what does not work."""
-    with _session(account, secret):
-        return
+def probe(account: Smtp, secret: Callable[[], SecretStr], *, sender: str) -> None:
+    """Connect, check the certificate, log in and offer the sender; SendFailed says what does not work."""
+    place = f"{account.host}:{account.port}"
+    with _session(account, secret, place) as server, _before_the_dot(place):
+        _sender(server, sender, place)
 
 
-def _check(message: bytes) -> None:
-    body = message if message.endswith(b"\r\n") else message + b"\r\n"
-    if _FORBIDDEN.search(body) or any(len(line) > _LONGEST_LINE for line in body.split(b"\r\n")):
+def _check(message: bytes, sender: str, recipient: str) -> None:
+    for address in (sender, recipient):
+        if not _ADDRESS.fullmatch(address):
+            raise SendFailed(f"{address!r} is no address that SMTP can carry", permanent=True)
+    if not message.endswith(b"\r\n") or _FORBIDDEN.search(message):
         raise SendFailed("the mail has a line that SMTP does not allow", permanent=True)
 
 
 @contextmanager
-def _session(account: Smtp, secret: Callable[[], SecretStr]) -> Iterator[smtplib.SMTP]:
-    place = f"{account.host}:{account.port}"
-    server = _connected(account, place)
+def _session(account: Smtp, secret: Callable[[], SecretStr], place: str) -> Iterator[smtplib.SMTP]:
+    server = smtplib.SMTP(local_hostname=_OURSELVES)
     try:
-        _log_in(server, account, secret, place)
+        with _setting_up(place):
+            _connect(server, account, place)
+            _log_in(server, account, secret, place)
         yield server
     finally:
-        with contextlib.suppress(smtplib.SMTPException, OSError):
+        with suppress(OSError):
             server.close()
 
 
-def _connected(account: Smtp, place: str) -> smtplib.SMTP:
-    implicit = account.tls == "implicit" if account.tls else account.port == 465
+@contextmanager
+def _setting_up(place: str) -> Iterator[None]:
+    """What fails here is no fault of the mail's."""
     try:
-        context = ssl.create_default_context(cafile=str(account.ca_file) if account.ca_file else None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if implicit:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                account.host, account.port, timeout=_CONNECT_TIMEOUT, context=context
-            )
-        else:
-            server = smtplib.SMTP(account.host, account.port, timeout=_CONNECT_TIMEOUT)
-        server.ehlo()
-        if not implicit:
-            _start_tls(server, context, place)
-    except ssl.SSLCertVerificationError as exc:
-        raise SendFailed(f"{place}: its certificate is not valid ({exc.verify_message})", setup=True) from None
-    except smtplib.SMTPResponseException as exc:
-        raise _refused(exc.smtp_code, exc.smtp_error, place, setup=True) from None
-    except (OSError, smtplib.SMTPException) as exc:
-        raise SendFailed(f"{place} cannot be reached: {exc}", setup=True) from None
-    if server.sock:
-        server.sock.settimeout(_COMMAND_TIMEOUT)
-    return server
+        yield
+    except smtplib.SMTPException as exc:
+        raise SendFailed(f"{place} was lost before the login ({_plain(str(exc))})", setup=True) from None
+    except OSError as exc:
+        raise SendFailed(f"{place}: {tls.trouble(exc)}", setup=True) from None
 
 
-def _start_tls(server: smtplib.SMTP, context: ssl.SSLContext, place: str) -> None:
+def _connect(server: smtplib.SMTP, account: Smtp, place: str) -> None:
+    """A connection with TLS, one way or the other; nothing else than EHLO is said before."""
+    context = tls.context(account.ca_file)
+    implicit = account.tls == "implicit" if account.tls else account.port == 465
+    ear = socket.create_connection((account.host, account.port), _CONNECT)
+    # smtplib would give the first connection and the first answer the same time.
+    ear.settimeout(_COMMAND)
+    server.sock = ear
+    if implicit:
+        _wrap(server, account, context)
+    _expect(server.getreply(), 2, f"{place} greeted", setup=True)
+    _expect(server.ehlo(), 2, f"{place} answered EHLO", setup=True)
+    if implicit:
+        return
     if not server.has_extn("starttls"):
-        server.close()
-        raise SendFailed(f"{place} does not offer STARTTLS; no password is sent in the clear", setup=True)
-    code, answer = server.starttls(context=context)
-    if code != 220:
-        raise _refused(code, answer, place, setup=True)
-    server.ehlo()
+        raise SendFailed(f"{place} does not offer STARTTLS, and no password is sent in the clear", setup=True)
+    _expect(server.docmd("STARTTLS"), 2, f"{place} answered STARTTLS", setup=True)
+    _wrap(server, account, context)
+    _expect(server.ehlo(), 2, f"{place} answered EHLO", setup=True)
+
+
+def _wrap(server: smtplib.SMTP, account: Smtp, context: ssl.SSLContext) -> None:
+    assert server.sock is not None  # _connect() set it
+    server.sock = context.wrap_socket(server.sock, server_hostname=account.host)
+    server.file = None  # with all that came in the clear after the server's consent (CVE-2011-0411)
 
 
 def _log_in(server: smtplib.SMTP, account: Smtp, secret: Callable[[], SecretStr], place: str) -> None:
     try:
-        password = secret()
+        password = secret().get_secret_value()
+    except UnicodeError:
+        raise SendFailed(f"{place}: the password is not UTF-8", setup=True) from None
     except (OSError, LookupError) as exc:
         raise SendFailed(f"{place}: no password: {exc}", setup=True) from None
-    try:
-        if account.oauth:
-            text = f"user={account.user}\x01auth=Bearer {password.get_secret_value()}\x01\x01"
-            server.auth("XOAUTH2", lambda challenge=None: text if challenge is None else "")
-        else:
-            server.login(account.user, password.get_secret_value())
-    except smtplib.SMTPAuthenticationError as exc:
-        why = _plain(exc.smtp_error)
-        raise SendFailed(
-            f"{place} refused the login of {account.user} ({exc.smtp_code} {why}); check user and password", setup=True
-        ) from None
-    except (smtplib.SMTPException, OSError, UnicodeError) as exc:
-        # The exception's own text may quote what was sent.
-        raise SendFailed(f"{place}: logging in as {account.user} failed ({type(exc).__name__})", setup=True) from None
+    lines = _login(account, server.esmtp_features.get("auth", "").upper().split(), password)
+    if not lines:
+        raise SendFailed(f"{place} offers no login that rsvpd knows (PLAIN, LOGIN)", setup=True)
+    for line in lines:
+        code, answer = server.docmd(line)
+        if code != 334:
+            break
+    if code // 100 == 2:
+        return
+    said = _plain(answer)
+    secrets = {password, *(line.rpartition(" ")[2] for line in lines)} - {"LOGIN", ""}
+    if any(word in said for word in secrets):
+        said = "its words repeat the password"
+    hint = "; check user and password" if code // 100 == 5 else ""
+    why = f"{place} refused the login of {account.user} ({code} {said}){hint}"
+    raise SendFailed(why, permanent=code // 100 == 5, setup=True)
 
 
-def _envelope(server: smtplib.SMTP, sender: str, recipient: str) -> None:
-    notify = ["NOTIFY=NEVER"] if server.has_extn("dsn") else []
-    with _before_the_dot():
-        _expect(server.mail(sender), 250)
-        code, answer = server.rcpt(recipient, notify)
-        if code not in (250, 251):
-            raise _refused(code, answer, f"recipient {recipient}")
+def _login(account: Smtp, offered: list[str], password: str) -> tuple[str, ...]:
+    """What to say, line by line; one try only, since servers lock out those who try more."""
+    if account.oauth:
+        return "AUTH XOAUTH2 " + _base64(f"user={account.user}\1auth=Bearer {password}\1\1"), ""
+    if "PLAIN" in offered:
+        # smtplib's own refuses passwords that are not ASCII.
+        return ("AUTH PLAIN " + _base64(f"\0{account.user}\0{password}"),)
+    if "LOGIN" in offered:
+        return "AUTH LOGIN", _base64(account.user), _base64(password)
+    return ()
 
 
-def _content(server: smtplib.SMTP, message: bytes) -> None:
-    with _before_the_dot():
-        _expect(server.docmd("DATA"), 354)
-        body = message if message.endswith(b"\r\n") else message + b"\r\n"
-        server.send(re.sub(rb"(?m)^\.", b"..", body))
-
-
-def _dot(server: smtplib.SMTP) -> str:
-    try:
-        if server.sock:
-            server.sock.settimeout(_DOT_TIMEOUT)
-        server.send(b".\r\n")
-        code, answer = server.getreply()
-    except (OSError, smtplib.SMTPException) as exc:
-        raise SendUncertain(f"the connection was lost after the whole mail had gone out ({_name(exc)})") from None
-    if code != 250:
-        raise _refused(code, answer, "after the mail")
-    with contextlib.suppress(OSError, smtplib.SMTPException):
-        server.quit()
-    return f"{code} {_plain(answer)}"
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
 
 
 @contextmanager
-def _before_the_dot() -> Iterator[None]:
-    """Whatever happens here, the server has no mail of ours."""
+def _before_the_dot(place: str) -> Iterator[None]:
+    """What fails here, fails for sure: the server has no mail of ours."""
     try:
         yield
-    except (OSError, smtplib.SMTPServerDisconnected) as exc:
-        raise SendFailed(f"the connection was lost before the mail had gone out ({_name(exc)})") from None
-    except smtplib.SMTPResponseException as exc:
-        raise _refused(exc.smtp_code, exc.smtp_error, "mail server") from None
+    except OSError as exc:  # smtplib's exceptions are OSErrors
+        raise SendFailed(f"{place} was lost before the mail had gone out ({_plain(str(exc))})") from None
 
 
-def _expect(reply: tuple[int, bytes], wanted: int) -> None:
+def _envelope(server: smtplib.SMTP, sender: str, recipient: str, place: str) -> None:
+    _sender(server, sender, place)
+    notify = " NOTIFY=NEVER" if server.has_extn("dsn") else ""
+    _expect(server.docmd("RCPT", f"TO:<{recipient}>{notify}"), 2, f"{place} answered RCPT")
+
+
+def _sender(server: smtplib.SMTP, sender: str, place: str) -> None:
+    _expect(server.docmd("MAIL", f"FROM:<{sender}>"), 2, f"{place} answered MAIL")
+
+
+def _content(server: smtplib.SMTP, message: bytes, place: str) -> None:
+    _wait_at_most(server, _DATA)
+    _expect(server.docmd("DATA"), 3, f"{place} answered DATA")
+    _wait_at_most(server, _CONTENT)
+    server.send(_DOT_AT_START.sub(b"..", message))
+    if _spoke_out_of_turn(server):
+        raise _refused(server.getreply(), f"{place} interrupted the mail")
+
+
+def _spoke_out_of_turn(server: smtplib.SMTP) -> bool:
+    """Whether the server said something, or hung up, before the dot; then the outcome is still certain."""
+    assert server.sock is not None  # send() has just used them
+    assert server.file is not None
+    server.sock.setblocking(False)
+    try:
+        server.file.peek(1)
+    except ssl.SSLWantReadError:
+        return False
+    finally:
+        server.sock.settimeout(_CONTENT)
+    return True
+
+
+def _dot(server: smtplib.SMTP, place: str) -> str:
+    try:
+        _wait_at_most(server, _DOT)
+        server.send(b".\r\n")
+        reply = server.getreply()
+    except OSError as exc:
+        why = f"{place} was lost when the whole mail had gone out ({_plain(str(exc))}); it may have been taken"
+        raise SendUncertain(why) from None
     code, answer = reply
-    if code != wanted:
-        raise _refused(code, answer, "mail server")
+    if code // 100 in (4, 5):
+        raise _refused(reply, f"{place} answered the mail")
+    if code // 100 != 2:
+        raise SendUncertain(f"{place} answered the mail with {code} {_plain(answer)}, which is neither yes nor no")
+    with suppress(OSError):
+        server.putcmd("QUIT")  # its answer would tell nothing new
+    return f"{code} {_plain(answer)}"
 
 
-def _refused(code: int, answer: bytes | str, where: str, *, setup: bool = False) -> SendFailed:
-    return SendFailed(f"{where}: {code} {_plain(answer)}", permanent=500 <= code < 600, setup=setup)
+def _wait_at_most(server: smtplib.SMTP, seconds: float) -> None:
+    if server.sock:
+        server.sock.settimeout(seconds)
+
+
+def _expect(reply: tuple[int, bytes], first_digit: int, saying: str, *, setup: bool = False) -> None:
+    if reply[0] // 100 != first_digit:
+        raise _refused(reply, saying, setup=setup)
+
+
+def _refused(reply: tuple[int, bytes], saying: str, *, setup: bool = False) -> SendFailed:
+    code, answer = reply
+    return SendFailed(f"{saying} with {code} {_plain(answer)}", permanent=code // 100 == 5, setup=setup)
 
 
 def _plain(answer: bytes | str) -> str:
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
-
-
-def _name(exc: Exception) -> str:
-    return "timed out" if isinstance(exc, socket.timeout) else type(exc).__name__

@@ -4,7 +4,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.servers import Certificate, Dovecot, Login, SmtpServer, running
+from tests.certificates import Certificate
+from tests.servers import Dovecot, running
+from tests.submission import Login, SmtpServer
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ FLOORS = (
     ("mail", "hypertext", "cases", "names"),
     ("networks", "provenance", "signatures", "note", "phrasebook", "stock", "thesaurus", "wording", "fields", "affiliation", "language", "topics", "people", "policy", "reply", "lint", "letter", "explain"),
     ("config",),
-    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "archive"),
+    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
     ("pipeline", "digest", "reading", "card"),
     ("state", "records", "owner", "round", "review"),
     ("check",),

@@ -19,8 +19,10 @@ from gateway.config import Config, load
 from gateway.model import State, Verdict
 from gateway.service import Service, watch
 from gateway.state import open_journal
+from tests.certificates import HOST
 from tests.notifications import MX, linkedin, old_linkedin, ordinary, reminder
-from tests.servers import HOST, Dovecot, Login, SmtpServer
+from tests.servers import Dovecot
+from tests.submission import Login, SmtpServer
 
 ACCEPT, REVIEW, DECLINED = "Invitations/Accept", "Invitations/Review", "Invitations/Declined"
 CONTACTS = """\
