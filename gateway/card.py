@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gateway.explain import account
 from gateway.journal import Event
-from gateway.model import Case, Channel, Entry, Known, Verdict
+from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
@@ -65,8 +65,16 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
         who = Text.assemble((name, "bold"), f"\n{headline}" if headline else "")
         by_owner = " (you)" if case.decided_by == "owner" else ""
         verdict = Text(f"{case.verdict}{by_owner}", style=_COLOUR[case.verdict])
-        table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(entry.why or str(entry.state)))
+        table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(_stands(case, entry)))
     to.print(table)
+
+
+def _stands(case: Case, entry: Entry) -> str:
+    if entry.state is not State.CLOSED or entry.why:
+        return entry.why or str(entry.state)
+    return {Verdict.HUMAN: "waits for you", Verdict.ACCEPT: "accept it in the network"}.get(
+        case.verdict, "nothing to do"
+    )
 
 
 def show_case(case: Case, entries: Sequence[Entry], history: Sequence[Event], to: Console) -> None:
@@ -109,7 +117,7 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
         if inviter["headline"]:
             who.append(f", {inviter['headline']}", style="not bold")
         yield "who", who
-    if inviter and inviter["profile_url"]:
+    if inviter and inviter["profile_url"] and told["authentic"] == "pass":
         yield "", Text(inviter["profile_url"], style="blue")
     if told["network"]:
         yield "what", Text(f"{told['network']} {told['kind']}")

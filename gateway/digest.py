@@ -177,7 +177,10 @@ def _item(entry: Entry) -> tuple[str, ...]:
     if note["kind"] == "personal" and note["text"]:
         lines.append(f'"{_flat(note["text"])}"')
     lines.append("Why: " + "; ".join(account["because"]))
-    if inviter.get("profile_url"):
+    if account["authentic"] != "pass":
+        # A link in a mail that somebody may have forged is no place to send the owner to.
+        lines.append("Not proved genuine: do not click anything in it.")
+    elif inviter.get("profile_url"):
         lines.append(inviter["profile_url"])
     if outcome := _outcome(entry):
         lines.append(outcome)
@@ -186,6 +189,8 @@ def _item(entry: Entry) -> tuple[str, ...]:
 
 def _outcome(entry: Entry) -> str:
     to = f" ({entry.reply.to})" if entry.reply and entry.reply.to else ""
+    if _channel(entry) is Channel.PASTE:
+        return ""  # the section says it
     if entry.state is State.CLOSED:
         return entry.why[:1].upper() + entry.why[1:] + ("." if entry.why else "")
     return {

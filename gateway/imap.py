@@ -206,8 +206,10 @@ class Session:
             self._client.create_folder(path)
             self._client.subscribe_folder(path)
 
-    def special(self, use: str) -> str:
-        """The server's folder for "\\Sent" or "\\Drafts"; MailboxFailed when it has none."""
+    def special(self, use: str, named: str | None = None) -> str:
+        """The folder for "\\Sent" or "\\Drafts": the owner's, else the server's; MailboxFailed when there is none."""
+        if named:
+            return named
         flag = use.encode()
         with _told(f"looking for the {use} folder on {self.place}"):
             listed = self._client.list_folders()

@@ -72,7 +72,7 @@ class Records:
         settings = self.config.imap.folders if self.config.imap else None
         found = {settings.inbox: Direction.RECEIVED} if settings else {}
         try:
-            found[session.special("\\Sent")] = Direction.SENT
+            found[session.special("\\Sent", settings.sent if settings else None)] = Direction.SENT
         except MailboxFailed as exc:
             log.warning("%s: %s", self.config.owner, exc)
         return found

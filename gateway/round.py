@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.config import Config
+from gateway.config import Config, Folders
 from gateway.digest import Rhythm, Week, as_mail, compose
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
 from gateway.imap import Session
@@ -100,9 +100,12 @@ class Round:
         return self.session
 
     def _make_folders(self, session: Session) -> None:
-        folders = self.config.imap.folders if self.config.imap else None
-        for folder in (folders.accept, folders.review, folders.declined) if folders else ():
+        for folder in (self._folders.accept, self._folders.review, self._folders.declined):
             session.ensure(folder)
+
+    @property
+    def _folders(self) -> Folders:
+        return self.config.imap.folders if self.config.imap else Folders()
 
     # Taking in
 
@@ -125,7 +128,7 @@ class Round:
 
     @property
     def _inbox(self) -> str:
-        return self.config.imap.folders.inbox if self.config.imap else "INBOX"
+        return self._folders.inbox
 
     def _judge(self) -> None:
         for entry in self.journal.entries(State.NEW):
@@ -164,9 +167,7 @@ class Round:
     def _folder_of(self, entry: Entry) -> str:
         case = self.journal.case(entry.case) if entry.case else None
         name = _FOLDER_OF.get(case.verdict) if case else None
-        if name is None or self.config.imap is None:
-            return self._inbox
-        folder: str = getattr(self.config.imap.folders, name)
+        folder: str = getattr(self._folders, name) if name else self._inbox
         return folder
 
     def _lay_out(self, session: Session, entry: Entry) -> None:
@@ -174,14 +175,10 @@ class Round:
         if reply is None or entry.state is not State.CLOSED or entry.why.startswith("continues "):
             return
         if reply.channel is Channel.PASTE:
-            self._put(session, self._review, self._paste_note(entry), seen=True)
+            self._put(session, self._folders.review, self._paste_note(entry), seen=True)
         elif reply.to and self.config.delivery.mode == "draft":
-            drafts = session.special("\\Drafts")
+            drafts = session.special("\\Drafts", self._folders.drafts)
             self._put(session, drafts, letter(entry, reply, self.owner, self.clock(), automatic=False), draft=True)
-
-    @property
-    def _review(self) -> str:
-        return self.config.imap.folders.review if self.config.imap else "INBOX"
 
     def _paste_note(self, entry: Entry) -> bytes:
         return paste_note(
@@ -221,7 +218,7 @@ class Round:
         for entry in self.journal.uncopied():
             if entry.reply and entry.claimed:
                 message = letter(entry, entry.reply, self.owner, entry.claimed)
-                self._put(session, session.special("\\Sent"), message, seen=True)
+                self._put(session, session.special("\\Sent", self._folders.sent), message, seen=True)
             self.journal.copied(entry, self.clock())
 
     # Reporting

@@ -21,6 +21,7 @@ def entry(number: int, verdict: str, state: State = State.CLOSED, **changes: obj
             "profile_url": f"https://www.linkedin.com/in/p{number}",
         },
         "note": {"kind": "personal", "text": "Hello\nthere", "signals": []},
+        "authentic": "pass",
         "verdict": verdict,
         "because": ["nobody of this name is in your records"],
     }
@@ -52,6 +53,16 @@ def test_each_case_stands_in_the_section_it_belongs_to() -> None:
     assert "Thank you, but no." in text[places[2] : places[3]]
     assert "rsvpd retry c5" in text[places[4] :]
     assert "5 invitations, 1 answered, 1 uncertain." in text
+
+
+def test_a_mail_that_may_be_forged_leads_the_owner_nowhere() -> None:
+    forged = entry(1, "needs-human")
+    assert forged.judgement is not None
+
+    text = compose([entry(1, "needs-human", judgement={**forged.judgement, "authentic": "fail"})], WEEK, BERLIN)
+
+    assert "https://" not in text
+    assert "Not proved genuine" in text
 
 
 def test_an_empty_week_says_so_in_two_lines() -> None:
