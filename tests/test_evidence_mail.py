@@ -97,6 +97,9 @@ def test_an_increment_adds_up_to_the_whole() -> None:
         (b"'ada@weaver.example' <ada@weaver.example>", None),
         (b"<ada@weaver.example>", None),
         (b"Ada\n\tWeaver <ada@weaver.example>", "Ada Weaver"),
+        (b"=?utf-8?q?Ada=00=1B=5B2J_Weaver?= <ada@weaver.example>", "Ada [2J Weaver"),
+        ("Ada\u202e Weaver <ada@weaver.example>".encode(), "Ada Weaver"),
+        (b"=?utf-7?q?+2AA-Ada?= <ada@weaver.example>", "Ada"),
     ],
 )
 def test_a_display_name_is_decoded_as_far_as_it_can_be(field: bytes, name: str | None) -> None:

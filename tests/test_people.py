@@ -178,6 +178,14 @@ def test_who_shares_only_the_name_with_a_known_address_stays_doubtful() -> None:
     assert found.address == "b@y.example"
 
 
+def test_a_variant_says_whose_and_why() -> None:
+    found = dossier("Bill Turner", contact("William Turner", "w@x.example"))
+
+    assert found.why == (
+        "only a variant of William Turner (a nickname): William Turner <w@x.example> stands in contacts.vcf"
+    )
+
+
 def test_a_name_in_mixed_scripts_is_told_from_what_it_poses_as() -> None:
     found = dossier("Аda Weaver", contact(ADA))
 
@@ -186,12 +194,19 @@ def test_a_name_in_mixed_scripts_is_told_from_what_it_poses_as() -> None:
     )
 
 
-def test_a_machine_that_writes_under_many_names_is_nobody() -> None:
-    relayed = [
-        wrote_me(name, "post@tracker.example") for name in ("Ada Weaver", "Bo Stone", "Cy Pole", "Di Webb", "Ed Moss")
-    ]
+@pytest.mark.parametrize("written_to", [(), (wrote_to("post@tracker.example"),)])
+def test_a_machine_that_writes_for_many_makes_none_of_them_known(written_to: tuple[Acquaintance, ...]) -> None:
+    names = ("Ada Weaver", "Bo Stone", "Cy Pole", "Di Webb")
+    relayed = [wrote_me(name, "post@tracker.example") for name in names]
 
-    assert dossier(ADA, *relayed).known is Known.NO
+    assert dossier(ADA, *relayed, *written_to).known is Known.NO
+
+
+def test_somebody_with_many_ways_of_signing_is_one_person() -> None:
+    names = ("Ada Weaver", "ada", "Weaver, A.", "Ada W.", "A. Weaver (Acme)", "Addie Weaver")
+    signed = [wrote_me(name, "ada@weaver.example") for name in names]
+
+    assert dossier(ADA, *signed, wrote_to("ada@weaver.example")).known is Known.YES
 
 
 @pytest.mark.parametrize(

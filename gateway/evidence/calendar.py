@@ -12,12 +12,13 @@ from icalendar import Event, vCalAddress
 
 from gateway.errors import BadSource
 from gateway.evidence.nobody import Mine, is_office
-from gateway.evidence.texts import decode, read_bytes, unreadable
+from gateway.evidence.texts import clean, decode, read_bytes, unreadable
 from gateway.model import Acquaintance, Link
 from gateway.names import read
 from gateway.names.text import Named, people_in
 from gateway.names.variants import handles
 
+_LONGEST_TITLE = 200
 _EVENT = re.compile(r"^BEGIN:VEVENT[ \t]*$.*?^END:VEVENT[ \t]*$", re.IGNORECASE | re.MULTILINE | re.DOTALL)
 _WANTED = re.compile(
     r"(?:BEGIN|END|SUMMARY|DESCRIPTION|LOCATION|ORGANIZER|ATTENDEE|DTSTART|STATUS)(?=[;:])", re.IGNORECASE
@@ -103,14 +104,14 @@ def _people(event: Event, source: str, mine: Mine, now: datetime) -> Iterator[Ac
         yield occasion.with_(name or fitting, address, present=present)
     for one in named:
         if read(one.name) not in taken:
-            yield occasion.with_(one.name, None, present=one.listed, company=one.company)
+            yield occasion.with_(clean(one.name), None, present=one.listed, company=one.company)
 
 
 def _occasion(event: Event, source: str, now: datetime) -> _Occasion:
     parts = (_text(event, "SUMMARY"), _text(event, "LOCATION"))
     start = _start(event)
     took_place = _text(event, "STATUS").upper() != "CANCELLED" and (start is None or start <= now)
-    return _Occasion(source, ", ".join(part for part in parts if part)[:200], start, took_place)
+    return _Occasion(source, clean(", ".join(part for part in parts if part))[:_LONGEST_TITLE], start, took_place)
 
 
 def _text(event: Event, name: str) -> str:
@@ -152,7 +153,7 @@ def _invited(event: Event, mine: Mine) -> Iterator[tuple[str | None, str, bool]]
                 or mine.address(address)
             ):
                 continue
-            name = _parameter(one, "CN").strip("\"' ")
+            name = clean(_parameter(one, "CN")).strip("\"' ")
             person = name if name and "@" not in name else None
             if person is None or not mine.name(read(person)):
                 yield person, address, _parameter(one, "PARTSTAT").upper() != "DECLINED"

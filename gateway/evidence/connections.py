@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.errors import BadSource
-from gateway.evidence.texts import decode, read_bytes
+from gateway.evidence.texts import clean, decode, read_bytes
 from gateway.model import Acquaintance, Link
 
 _HEADING = re.compile(r"^\"?First Name\"?\s*[,;\t]", re.IGNORECASE | re.MULTILINE)
@@ -24,12 +25,14 @@ def read_path(path: Path, source: str) -> Iterator[Acquaintance]:
         raise BadSource(
             f'{path}: has no line "First Name,Last Name,...": unpack Connections.csv from LinkedIn\'s export'
         )
-    table = text[heading.start() :]
-    separator = heading[0].rstrip(" ")[-1]
-    for row in csv.DictReader(table.splitlines(), delimiter=separator, restkey="more", restval=""):
-        found = _acquaintance({(key or "").strip().lower(): value for key, value in row.items()}, source)
-        if found:
-            yield found
+    rows = csv.reader(io.StringIO(text[heading.start() :], newline=""), delimiter=heading[0].rstrip(" ")[-1])
+    try:
+        fields = [field.strip().lower() for field in next(rows)]
+        for row in rows:
+            if found := _acquaintance(dict(zip(fields, map(clean, row), strict=False)), source):
+                yield found
+    except csv.Error as exc:
+        raise BadSource(f"{path}: line {rows.line_num} is no CSV ({exc}): unpack Connections.csv again") from exc
 
 
 def _acquaintance(row: dict[str, str], source: str) -> Acquaintance | None:
@@ -41,12 +44,12 @@ def _acquaintance(row: dict[str, str], source: str) -> Acquaintance | None:
         source=source,
         link=Link.CONNECTION,
         name=name,
-        address=row.get("email address", "").strip() or None,
-        company=row.get("company", "").strip() or None,
-        profile_url=row.get("url", "").strip() or None,
+        address=row.get("email address") or None,
+        company=row.get("company") or None,
+        profile_url=row.get("url") or None,
         first=since,
         last=since,
-        about=row.get("position", "").strip(),
+        about=row.get("position", ""),
     )
 
 

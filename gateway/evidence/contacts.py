@@ -11,7 +11,7 @@ import vobject
 
 from gateway.errors import BadSource
 from gateway.evidence.nobody import Mine
-from gateway.evidence.texts import decode, read_bytes, unreadable
+from gateway.evidence.texts import clean, decode, read_bytes, unreadable
 from gateway.model import Acquaintance, Link
 
 _CARD = re.compile(r"^BEGIN:VCARD[ \t]*$.*?^END:VCARD[ \t]*$", re.IGNORECASE | re.MULTILINE | re.DOTALL)
@@ -51,7 +51,7 @@ def _acquaintance(card: str, source: str) -> Acquaintance | None:
         return None
     fields: dict[str, list[Any]] = read.contents
     addresses = [address for value in _values(fields, "email") if "@" in (address := value.removeprefix("mailto:"))]
-    name = next(iter(_values(fields, "fn")), "") or _composed(fields)
+    name = next(iter(_values(fields, "fn")), "") or clean(_composed(fields))
     if not name and not addresses:
         return None
     return Acquaintance(
@@ -83,7 +83,7 @@ def _values(fields: dict[str, list[Any]], name: str) -> list[str]:
     """The plain values of a property, the preferred ones first."""
     items = sorted(fields.get(name, ()), key=lambda item: "PREF" not in str(item.params).upper())
     firsts = (item.value[0] if isinstance(item.value, list) and item.value else item.value for item in items)
-    return [text for value in firsts if (text := str(value).strip())]
+    return [text for value in firsts if (text := clean(str(value)))]
 
 
 def _composed(fields: dict[str, list[Any]]) -> str:
@@ -92,7 +92,7 @@ def _composed(fields: dict[str, list[Any]]) -> str:
     if parts is None:
         return ""
     words = (parts.given, parts.additional, parts.family)
-    return " ".join(word if isinstance(word, str) else " ".join(word) for word in words if word).strip()
+    return " ".join(word if isinstance(word, str) else " ".join(word) for word in words if word)
 
 
 def _profile(fields: dict[str, list[Any]]) -> str | None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from gateway.evidence.nobody import Mine, is_office
+from gateway.evidence.texts import clean
 from gateway.model import Acquaintance, Link
 from gateway.names import read
 from gateway.people.keys import summed
@@ -79,17 +80,17 @@ def _people(fields: dict[bytes, list[bytes]], wanted: tuple[bytes, ...]) -> Iter
 def _mailboxes(value: bytes) -> tuple[tuple[str | None, str], ...]:
     """Names and addresses of a header field; the same correspondents come again and again."""
     pairs = getaddresses([_ADDRESS_AS_NAME.sub("", _text(value).replace("\n", " "))])
-    return tuple((_name(name, address), address.strip().lower()) for name, address in pairs if "@" in address)
+    return tuple((_name(name, address), clean(address).lower()) for name, address in pairs if "@" in address)
 
 
 def _name(name: str, address: str) -> str | None:
-    plain = " ".join(_decoded(name).split()).strip("\"' ")
+    plain = clean(_decoded(name)).strip("\"' ")
     return plain if read(plain).words and plain.lower() != address.lower() and "@" not in plain else None
 
 
 def _subject(fields: dict[bytes, list[bytes]]) -> str:
     values = fields.get(b"subject")
-    return " ".join(_decoded(_text(values[0])).split())[:_LONGEST_SUBJECT] if values else ""
+    return clean(_decoded(_text(values[0])))[:_LONGEST_SUBJECT] if values else ""
 
 
 def _date(fields: dict[bytes, list[bytes]]) -> datetime | None:

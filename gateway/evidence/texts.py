@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 from gateway.errors import BadSource
@@ -26,6 +27,15 @@ def unreadable(path: Path, exc: OSError) -> BadSource:
     if isinstance(exc, PermissionError):
         return BadSource(f"{path}: may not be read: give the user rsvpd runs as read permission")
     return BadSource(f"{path}: cannot be read ({exc.strerror or exc}): put the file right and it is read again")
+
+
+def clean(text: str) -> str:
+    """A text on one line, without characters that steer a terminal or that no database takes."""
+    if text.isprintable():
+        return " ".join(text.split())
+    kinds = ((char, unicodedata.category(char)) for char in text)
+    # Joiners and direction marks stand inside words, all other controls between them.
+    return " ".join("".join(" " if kind in ("Cc", "Cs") else char for char, kind in kinds if kind != "Cf").split())
 
 
 def decode(raw: bytes) -> str:

@@ -71,11 +71,7 @@ def look_up(person: Person, note: Note, index: Index, *, names: Sequence[str] = 
     """What the records say about an inviter; `names` are the owner's own, which are nobody's else."""
     query = _query(person, note)
     own = frozenset(read(name) for name in names)
-    acquainted = [
-        found
-        for found in persons(_gather(query, index))
-        if not found.machine and not (found.names and found.names <= own)
-    ]
+    acquainted = [found for found in persons(_gather(query, index)) if not (found.names and found.names <= own)]
     findings = sorted(_findings(query, acquainted), key=_order)
     known, why = _conclude(query, findings)
     matches = tuple(_matches(findings))

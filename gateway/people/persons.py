@@ -14,7 +14,7 @@ from gateway.people.keys import address_key, handle_key, identifiers, names_of, 
 
 # Interaction outside the network; everything else is a trace and no more.
 _INTERACTION = frozenset({Link.CONTACT, Link.WROTE_TO, Link.MET, Link.ANSWERED})
-_MOST_NAMES = 4  # under which one address writes; above it is a machine that speaks for others
+_MOST_NAMES = 3  # without a word in common that one address writes under; with more, it writes for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,6 @@ class Acquainted:
     def names(self) -> frozenset[Name]:
         return frozenset(read(record.name) for record in self.records if record.name)
 
-    @property
-    def machine(self) -> bool:
-        return len({record.name for record in self.records if record.link is Link.WROTE_ME}) > _MOST_NAMES
-
 
 def persons(acquaintances: Iterable[Acquaintance]) -> list[Acquainted]:
     """Acquaintances put together that share an address, a profile, or both name and employer; order does not matter."""
@@ -65,7 +61,20 @@ def persons(acquaintances: Iterable[Acquaintance]) -> list[Acquainted]:
     groups: dict[int, list[Acquaintance]] = {}
     for number, record in enumerate(records):
         groups.setdefault(head(number), []).append(record)
-    return [Acquainted(tuple(group)) for group in groups.values()]
+    people = (tuple(_without_relayed(group)) for group in groups.values())
+    return [Acquainted(group) for group in people if group]
+
+
+def _without_relayed(records: Sequence[Acquaintance]) -> Sequence[Acquaintance]:
+    """Records without those of an address that writes for many people, as a tracker or a forum does."""
+    unlike: list[frozenset[str]] = []
+    for record in records:
+        parts = frozenset(read(record.name or "").parts) if record.link is Link.WROTE_ME else frozenset()
+        if parts and all(parts.isdisjoint(other) for other in unlike):
+            unlike.append(parts)
+    if len(unlike) <= _MOST_NAMES:
+        return records
+    return [record for record in records if record.link is not Link.WROTE_ME]
 
 
 def _name_and_employer(record: Acquaintance) -> tuple[tuple[str, str], ...]:
@@ -87,14 +96,14 @@ def namesake(name: Name, acquainted: Acquainted) -> bool:
 
 
 def explanation(name: Name, account: str, acquainted: Acquainted) -> str | None:
-    """What would make a differently named person the inviter: "a nickname of Elizabeth Marchbanks"."""
+    """What would make a differently named person the inviter: "a variant of Elizabeth Marsh (a nickname)"."""
     for record in acquainted.records:
         recorded = read(record.name or "")
         for known_as in names_of(record) if name.full else ():
             if known_as == name and known_as != recorded:
-                return f"a nickname of {record.name}"
+                return f"a variant of {record.name} (a nickname)"
             if found := variant(name, known_as):
-                return f"{found} of {record.name}"
+                return f"a variant of {record.name} ({found})"
         if not name.full and name.words and name == recorded:
             return f"the one word that {record.name} goes by"
         if account and handle_key(account) in {f"j:{handle}" for handle in handles(recorded)}:
