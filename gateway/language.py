@@ -29,6 +29,7 @@ _SCRIPTS = {
     "ARMENIAN": "hy",
 }
 _LETTERS = {"ru": {"uk": "іїєґ", "bg": "ъ"}, "ar": {"fa": "پچژگ"}, "zh": {"ja": "のはをにで"}}
+_CLEARLY = 0.75  # share of the best score that is enough for the likely language
 _COMMON = 1.0  # what a common word says for its language,
 _LETTER = 0.7  # a letter only some languages have,
 _VOCABULARY = 0.4  # a word the phrasebook merely mentions
@@ -40,19 +41,16 @@ class Languages:
 
     books: tuple[Phrasebook, ...]
 
-    def tell(self, text: str, likely: str | None) -> str | None:
-        """The language of a plain text; `likely` where it does not show, None for a text without letters."""
+    def tell(self, text: str, likely: str) -> str:
+        """The language of a plain text; `likely` where nothing else is clearly likelier."""
         script = _script(text)
-        if script is None:
-            return None
         if script in _SCRIPTS:
             return _refine(_SCRIPTS[script], text)
         scores = self._scores(text.lower())
         best = max(scores.values(), default=0.0)
-        if best == 0:
-            return likely or "en"
-        leaders = [language for language, score in scores.items() if score >= best * 0.999]
-        return likely if likely in leaders else leaders[0]
+        if scores[likely] >= best * _CLEARLY:
+            return likely
+        return max(scores, key=lambda language: scores[language])
 
     def _scores(self, text: str) -> Counter[str]:
         scores: Counter[str] = Counter()
@@ -89,13 +87,11 @@ def _shared(weights: Mapping[str, float]) -> Mapping[str, float]:
     return {language: weight * weight / total for language, weight in weights.items()}
 
 
-def _script(text: str) -> str | None:
+def _script(text: str) -> str:
     """The script most letters belong to; a few Latin words do not make a Japanese note Latin."""
     counts = Counter(_script_of(char) for char in text if char.isalpha())
-    if not counts:
-        return None
     foreign = {script: count for script, count in counts.items() if script in _SCRIPTS}
-    if sum(foreign.values()) * 2 >= counts.total():
+    if foreign and sum(foreign.values()) * 2 >= counts.total():
         kana = [script for script in ("HIRAGANA", "KATAKANA") if script in foreign]
         return kana[0] if kana else max(foreign, key=lambda script: foreign[script])
     return "LATIN"

@@ -67,8 +67,8 @@ class Reader:
         return self._personal(text, notification)
 
     def _personal(self, text: str, notification: Notification) -> Note:
-        language = self._languages.tell(text, notification.language)
-        book = phrasebooks().get(language or "")
+        language = self._languages.tell(text, notification.language or "en")
+        book = phrasebooks().get(language)
         if book is None or not book.reads:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
         claims = list(_claims(text, book))
@@ -132,11 +132,15 @@ def _place(hit: _Hit, text: str, book: Phrasebook) -> str | None:
         return None
     words = list(WORD.finditer(text, hit.found.start()))
     for number, word in enumerate(words[: len(WORD.findall(hit.found[0])) + _PLACE_WORDS]):
-        if bare(word[0]).lower() in book.places and number + 1 < len(words):
+        if _leads_to_a_place(word, book) and number + 1 < len(words) and not _leads_to_a_place(words[number + 1], book):
             place = _until_it_ends(text, words[number + 1 : number + 1 + _PLACE_WORDS], book)
             if place:
                 return place
     return None
+
+
+def _leads_to_a_place(word: re.Match[str], book: Phrasebook) -> bool:
+    return bare(word[0]).lower() in book.places
 
 
 def _until_it_ends(text: str, words: list[re.Match[str]], book: Phrasebook) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ _PIECE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 _PIECE_ACROSS_LINES = re.compile(r"[^.!?。！？]+[.!?。！？]*")
 _ALIKE = 92  # per cent two sentences must agree in to be the same with a slip of the keyboard
 _SAME_WORD = 75  # and per cent of each word that differs
+_FAMILIAR = 0.5  # share of words some stock sentence has, below which a sentence is not looked at closely
 _LONGEST = 400  # no stock sentence with greeting and signature is longer
 _MOST_NAMES = 4  # words of a name after a greeting, or in a signature
 _NETWORKS = frozenset({"linkedin", "xing", "facebook", "viadeo", "researchgate", "mastodon", "twitter"})
@@ -46,13 +47,20 @@ class StockSentences:
         return known
 
     @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word for sentence in self._sentences for word in sentence.split())
+
+    @cached_property
     def _greetings(self) -> frozenset[str]:
         return frozenset(fold(word) for book in self.books for word in book.greetings)
 
     @cached_property
-    def _closings(self) -> tuple[str, ...]:
-        closings = {closing for book in self.books for closing in book.folded_closings}
-        return tuple(sorted(closings, key=len, reverse=True))
+    def _closings(self) -> dict[str, list[str]]:
+        """The closings by their first word, longest first."""
+        by_word: dict[str, list[str]] = {}
+        for closing in sorted({fold(text) for book in self.books for text in book.closings}, key=len, reverse=True):
+            by_word.setdefault(closing.split()[0], []).append(closing)
+        return by_word
 
     def find(self, note: str, names: frozenset[str]) -> Stock | None:
         """The stock text if the note is nothing else but greeting, names and signature; `names` folded."""
@@ -98,10 +106,12 @@ class StockSentences:
 
     def _sentence(self, piece: str, names: frozenset[str]) -> tuple[int, str] | None:
         """Length and language of the stock sentence a piece is, alone or before a name."""
-        words = [word for word in WORD.finditer(piece)]
         whole = _folded(piece)
         if whole in self._sentences:
             return len(piece.rstrip()), self._sentences[whole]
+        words = list(WORD.finditer(piece))
+        if sum(word in self._words for word in whole.split()) < len(words) * _FAMILIAR:
+            return None
         first = 0
         while first < len(words) and fold(words[first][0]) in names:
             first += 1
@@ -125,8 +135,8 @@ class StockSentences:
     def _frame(self, piece: str, names: frozenset[str], *, signature: bool) -> bool:
         """Whether the piece is mere closing, name or ornament."""
         folded = fold(piece)
-        for closing in self._closings:
-            if folded == closing or folded.startswith(closing + " "):
+        for closing in self._closings.get(folded.partition(" ")[0], ()):
+            if f"{folded} ".startswith(f"{closing} "):
                 folded = folded[len(closing) :].lstrip()
                 signature = True
                 break

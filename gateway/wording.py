@@ -16,6 +16,8 @@ from gateway.model import Signal
 
 _QUOTES = str.maketrans("‘’‚‛ʼ´`′“”„‟«»″‐‑‒–—―−", "''''''''" + '"' * 7 + "-" * 7)
 _TITLE = re.compile(r"\b(Dr|Prof|Mr|Mrs|Ms|Hr|Fr|St|Sr|Sra|Srta|Dott|Dra|Mme|Ing|Drs|Mag|z|i|B|d|h)\.(?=\s?\w)")
+_UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn"})  # Unicode categories
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACES = re.compile(r"[^\S\n]+")
 WORD = re.compile(r"[^\W_]+")
 
@@ -25,17 +27,24 @@ _GAP = 7  # words that "..." stands for at most
 _CAPITAL = "A-ZØŁÐÞÆŒА-ЯΑ-Ω"
 _PARTICLES = r"(?:(?:van|de|von|der|den|di|da|dos|du|del|la|le|el|al|bin) )*"
 _ELEMENT = re.compile(r"\[[^\]]*\]|\S+")
-_UMLAUTS = {"ä": "ae?", "ö": "oe?", "ü": "ue?", "ß": "(?:ß|ss)"}
-_KEY = 3  # letters by which a phrase is looked up
+_FIRST = re.compile(r"(?P<word>[^\W_]+)(?P<open>\*?)")
+_LETTERS = {"ä": "ae?", "ö": "oe?", "ü": "ue?", "ß": "(?:ß|ss)", "*": r"\w*"}
+_DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_KEY = 4  # letters by which a phrase with an open ending is looked up
 
 
 def plain(text: str) -> str:
     """The text with one kind of quote, dash and space, and without characters nobody sees."""
-    visible = (c for c in unicodedata.normalize("NFKC", text) if c == "\n" or unicodedata.category(c) not in _UNSEEN)
-    return _TITLE.sub(r"\1", _SPACES.sub(" ", "".join(visible).translate(_QUOTES)))
+    if text.isascii():
+        visible = _CONTROLS.sub("", text)
+    else:
+        visible = "".join(c for c in unicodedata.normalize("NFKC", text) if _is_visible(c))
+    return _TITLE.sub(r"\1", _SPACES.sub(" ", visible.translate(_QUOTES)))
 
 
-_UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn"})
+@lru_cache(maxsize=4096)
+def _is_visible(char: str) -> bool:
+    return char in "\n\t" or unicodedata.category(char) not in _UNSEEN
 
 
 @lru_cache(maxsize=4096)
@@ -65,10 +74,9 @@ class Phrase:
 
     @cached_property
     def keys(self) -> frozenset[str]:
-        """Beginnings of words of which a text must have one for the phrase to be in it."""
-        choices = [self._beginnings(element) for element in _ELEMENT.findall(self.text) if _is_required(element)]
-        best = max(filter(None, choices), key=lambda words: min(map(len, words)))
-        return frozenset(word[:_KEY] for word in best)
+        """Words of which a text must have one for the phrase to be in it; "graph*" where any ending will do."""
+        required = [self._first_words(element) for element in _ELEMENT.findall(self.text) if _is_required(element)]
+        return max(filter(None, required), key=lambda words: min(map(len, words)))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -82,13 +90,27 @@ class Phrase:
             for word in (self.lists[choice[1:-1]] if choice[0] == "{" else (choice,))
         )
 
-    def _beginnings(self, element: str) -> list[str]:
-        words = (WORD.search(bare(choice).lower()) for choice in self.alternatives(element))
-        return [found[0] for found in words if found]
+    def _first_words(self, element: str) -> frozenset[str]:
+        found = (_FIRST.search(choice.lower()) for choice in self.alternatives(element))
+        return frozenset(
+            _key(spelling, is_open=bool(first["open"]))
+            for first in found
+            if first
+            for spelling in _spellings(first["word"])
+        )
 
 
 def _is_required(element: str) -> bool:
-    return element not in ("...", "NAME", "WORD") and element[0] not in "[!"
+    return element not in ("...", "WORD") and not element.startswith(("[", "!", "NAME"))
+
+
+def _spellings(word: str) -> set[str]:
+    """A word without diacritics, and as Germans write it where there are no umlauts."""
+    return {bare(word), bare(word.translate(_DIGRAPHS)), bare(word).replace("ß", "ss")}
+
+
+def _key(word: str, *, is_open: bool) -> str:
+    return f"{word[:_KEY]}*" if is_open else word
 
 
 def _sequence(text: str, phrase: Phrase) -> str:
@@ -108,10 +130,9 @@ def _sequence(text: str, phrase: Phrase) -> str:
 
 
 def _element(element: str, phrase: Phrase) -> str:
-    if element == "NAME":
-        barred = "|".join(phrase.not_names) or "$^"
-        word = rf"[{_CAPITAL}][\w'.-]*\w"
-        return rf"(?P<name>(?!(?i:{barred})\b){word}(?: {_PARTICLES}(?!(?i:{barred})\b){word}){{0,3}})"
+    if element.startswith("NAME"):
+        word = rf"(?!(?i:{'|'.join(phrase.not_names) or '$^'})\b)(?:(?:[{_CAPITAL}]')?[{_CAPITAL}][\w.-]*\w|[{_CAPITAL}]\.)"
+        return rf"(?P<name>{word}(?: {_PARTICLES}{word}){{0,3}}){element.removeprefix('NAME')}"
     if element == "WORD":
         return r"[^\W_]+"
     if element.startswith("!"):
@@ -120,9 +141,9 @@ def _element(element: str, phrase: Phrase) -> str:
 
 
 def _word(choice: str) -> str:
-    literal = re.sub(r"\W+", " ", choice.replace("*", "")).strip().split(" ")
-    body = _BETWEEN.join("".join(_UMLAUTS.get(c) or re.escape(_bare(c)) for c in word) for word in literal)
-    return body + (r"\w*" if choice.endswith("*") else r"(?!\w)")
+    """A word or words in any spelling; an asterisk leaves the ending open."""
+    words = re.findall(r"[^\W_]+\*?", choice)
+    return _BETWEEN.join("".join(_LETTERS.get(char) or _bare(char) for char in word) for word in words) + r"(?!\w)"
 
 
 class Phrases:
@@ -137,8 +158,10 @@ class Phrases:
     def find(self, text: str) -> Iterator[tuple[Phrase, re.Match[str]]]:
         """Each phrase that stands in a bare text, wherever it does."""
         tried: set[int] = set()
-        for key in {word[:_KEY] for word in WORD.findall(text.lower())}:
-            for phrase in self._by_key.get(key, ()):
+        words = set(WORD.findall(text.lower()))
+        beginnings = {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)}
+        for key in self._by_key.keys() & (words | beginnings):
+            for phrase in self._by_key[key]:
                 if id(phrase) not in tried:
                     tried.add(id(phrase))
                     yield from ((phrase, found) for found in phrase.pattern.finditer(text))

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator
 
 from gateway.model import Signal
 from gateway.settings import Section
-from gateway.wording import WORD, Phrase, Phrases, bare, fold
+from gateway.wording import WORD, Phrase, Phrases, bare
 
 
 def _split(value: object) -> object:
@@ -69,11 +69,6 @@ class Phrasebook(Section):
         return Phrases(
             Phrase(text, signal, self.lists, barred) for signal, texts in self.signals.items() for text in texts
         )
-
-    @cached_property
-    def folded_closings(self) -> tuple[str, ...]:
-        """The closings as they are compared, longest first."""
-        return tuple(sorted(map(fold, self.closings), key=len, reverse=True))
 
 
 @cache

@@ -1,0 +1,113 @@
+"""The phrasebooks and fields are data a non-programmer may edit: what can be wrong in them shows here."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.language import Languages
+from gateway.model import Kind, NoteKind, Notification, Signal
+from gateway.note import Reader
+from gateway.phrasebook import Phrasebook, phrasebooks
+from gateway.thesaurus import topic_phrases
+from gateway.wording import Phrase, Phrases
+
+READ = ("de", "en", "es", "fr", "it", "nl", "pt")
+EVERY = tuple(phrasebooks())
+
+
+def phrases(book: Phrasebook) -> tuple[Phrase, ...]:
+    return tuple(
+        Phrase(text, signal, book.lists, tuple(book.not_names))
+        for signal, texts in book.signals.items()
+        for text in texts
+    )
+
+
+def words(text: str, phrase: str) -> list[str]:
+    found = Phrases([Phrase(phrase, Signal.MET, {"event": ("workshop", "summer school")}, ("She",))])
+    return [match[0] for _, match in found.find(text)]
+
+
+@pytest.mark.parametrize("language", READ)
+def test_a_phrasebook_that_reads_has_phrases_for_every_signal_of_its_own(language: str) -> None:
+    assert set(phrasebooks()[language].signals) == set(Signal) - {Signal.TOPIC}
+
+
+@pytest.mark.parametrize("language", READ)
+def test_every_phrase_can_be_found_by_a_word_and_matches_no_empty_text(language: str) -> None:
+    for phrase in phrases(phrasebooks()[language]):
+        assert phrase.keys, phrase.text
+        assert not phrase.pattern.search(""), phrase.text
+
+
+@pytest.mark.parametrize("language", EVERY)
+def test_every_stock_sentence_is_stock_in_its_language(language: str) -> None:
+    reader = Reader(("Clara Norden",), ())
+    for sentence in phrasebooks()[language].stock:
+        note = reader.read(Notification("linkedin", Kind.INVITATION, note=f"Clara,\n{sentence}"))
+
+        assert (note.kind, note.text, note.language) == (NoteKind.DEFAULT, sentence, language)
+
+
+@pytest.mark.parametrize("language", EVERY)
+def test_a_phrasebook_tells_its_own_language(language: str) -> None:
+    languages = Languages(tuple(phrasebooks().values()))
+    common = " ".join(sorted(phrasebooks()[language].common))
+
+    assert languages.tell(common, "en") == language
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text", "expected"),
+    [
+        ("we met/spoke", "First we met, then we spoke.", ["we met", "we spoke"]),
+        ("we [really] met", "We really met! we met", ["We really met", "we met"]),
+        ("recommend*", "She recommends and recommended it", ["recommends", "recommended"]),
+        ("at the {event}", "at the workshop, at the summer school", ["at the workshop", "at the summer school"]),
+        ("we ... met", "we two have once met", ["we two have once met"]),
+        ("we ... met", "we talked. Then others met", []),
+        ("NAME said", "Ada van Dam said; she said; She said", ["Ada van Dam said"]),
+        ("NAME's advice", "on O'Neill's advice", ["O'Neill's advice"]),
+        ("WORD desk", "your desk", ["your desk"]),
+        ("to !join/add", "to join, to build", ["to build"]),
+        ("für Sie", "fur Sie, fuer Sie", ["fur Sie", "fuer Sie"]),
+        ("i'd like", "I'd like", ["I'd like"]),
+    ],
+)
+def test_the_marks_of_a_phrase_mean_what_the_phrasebook_says(phrase: str, text: str, expected: list[str]) -> None:
+    assert words(text, phrase) == expected
+
+
+@pytest.mark.parametrize(
+    ("topic", "text"),
+    [
+        ("marine biology", "the plankton samples"),
+        ("Meeresbiologie", "unsere Korallen"),
+        ("marine biology", "la biologie marine à Brest"),
+        ("jazz piano", "my big band"),
+        ("supply chain", "Ihre Logistik"),
+        ("machine learning", "redes neuronales"),
+        ("public health", "the measles outbreak"),
+        ("typography", "old letterforms"),
+        ("formal verification", "checked with Dafny"),
+        ("music", "I sing alto"),
+        ("type systems", "Ihre Typsysteme"),
+        ("falconry", "a falconry club"),
+        ("beehive acoustics", "acoustics of a hive, beehive acoustics"),
+    ],
+)
+def test_a_topic_is_touched_by_what_belongs_to_it(topic: str, text: str) -> None:
+    assert list(Phrases(topic_phrases((topic,))).find(text))
+
+
+@pytest.mark.parametrize(
+    ("topic", "text"),
+    [
+        ("marine biology", "We met at the workshop in Lyon and I enjoyed your talk on trains."),
+        ("typography", "I am a software engineer looking for new challenges."),
+        ("choral music", "Our guitar shop sells strings."),
+        ("public health", "Let us meet for lunch at the law school."),
+    ],
+)
+def test_a_topic_is_not_touched_by_what_is_next_to_it(topic: str, text: str) -> None:
+    assert not list(Phrases(topic_phrases((topic,))).find(text))
