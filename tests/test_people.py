@@ -78,6 +78,8 @@ RULES = [
     (Person(ADA), [Acquaintance("journal", Link.ANSWERED, ADA, "ada@weaver.example")], Known.YES),
     (Person(ADA), [contact(ADA), met(ADA, "ada@weaver.example")], Known.YES),
     (Person(ADA), [contact(ADA, "ada@weaver.example"), wrote_me(ADA, "spam@x.example")], Known.YES),
+    (Person(ADA, profile_url=SLUG), [contact(ADA, "a@x.example"), connection(ADA, SLUG)], Known.YES),
+    (Person(ADA, address="b@y.example"), [contact(ADA, "a@x.example"), wrote_me(ADA, "b@y.example")], Known.YES),
     # maybe: several people
     (Person(ADA), [contact(ADA, "a@x.example"), contact(ADA, "b@y.example")], Known.MAYBE),
     (Person("Zoe Ray"), [wrote_to("zoe@x.example", "Zoe Ray"), met("Zoë Ray", "z@y.example")], Known.MAYBE),

@@ -135,21 +135,20 @@ def _keys(query: _Query) -> Iterator[str]:
 
 
 def _findings(query: _Query, acquainted: Sequence[Acquainted]) -> Iterator[_Finding]:
-    certain = [found for found in acquainted if identified(query.person, found)]
-    for found in certain:
-        yield _by_identifier(query, found, alone=not several(certain))
-    namesakes = [found for found in acquainted if found not in certain and namesake(query.name, found)]
-    rivals = [found for found in namesakes if found.interacted]
-    for found in namesakes:
-        yield _by_name(query, found, rivals if not certain else [])
+    certain = [found for found in acquainted if found.interacted and identified(query.person, found)]
+    namesakes = [found for found in acquainted if found.interacted and namesake(query.name, found)]
     for found in acquainted:
-        if found not in certain and found not in namesakes and (reason := _reason(query, found)):
+        if found in certain:
+            yield _by_identifier(query, found, alone=not several(certain))
+        elif found in namesakes:
+            yield _by_name(query, found, [] if certain else namesakes)
+        elif identified(query.person, found) or namesake(query.name, found):
+            yield _Finding(Known.MAYBE, found, _trace(found))
+        elif reason := _reason(query, found):
             yield _Finding(Known.MAYBE, found, f"only {reason}")
 
 
 def _by_identifier(query: _Query, found: Acquainted, *, alone: bool) -> _Finding:
-    if not found.interacted:
-        return _Finding(Known.MAYBE, found, _trace(found))
     if not alone:
         return _Finding(Known.MAYBE, found, "address and profile belong to different people")
     address = query.person.address
@@ -158,8 +157,6 @@ def _by_identifier(query: _Query, found: Acquainted, *, alone: bool) -> _Finding
 
 
 def _by_name(query: _Query, found: Acquainted, rivals: Sequence[Acquainted]) -> _Finding:
-    if not found.interacted:
-        return _Finding(Known.MAYBE, found, _trace(found))
     if found not in rivals:
         return _Finding(Known.MAYBE, found, "has the same name, but the address or profile is another's")
     if several(rivals):
