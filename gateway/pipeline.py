@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway.cases import INVITES
-from gateway.errors import Ambiguous, BadLetter, DnsAway, SendFailed, SendUncertain, Unreadable
+from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
 from gateway.explain import account
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import Limits
@@ -136,6 +136,12 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
     except DnsAway:
         journal.forgive_reading(entry)
         raise
+    except JournalFailed:
+        raise
+    except Exception as exc:  # noqa: BLE001 - one mail that we cannot cope with must not stop the others
+        log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8])
+        journal.set_aside(entry, f"a fault of rsvpd's own ({type(exc).__name__}); the log has the details", now)
+        return
     case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
     ruling = replace(
         rule_on(judgement, case, mail.date, owner, now),

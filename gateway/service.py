@@ -173,6 +173,10 @@ class Service:
                 watch.wake_at = time.monotonic() + future.result()
             except (MailboxFailed, JournalFailed) as exc:
                 self._back_off(watch, exc)
+            except Exception as exc:  # noqa: BLE001 - one owner's trouble must not stop the others
+                log.exception("%s: a fault of rsvpd's own", watch.name)
+                watch.round.close()
+                self._back_off(watch, exc)
             else:
                 self._recovered(watch)
                 self._listen(watch)
