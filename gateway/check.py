@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from gateway import smtp
-from gateway.config import Config, Smtp
+from gateway.config import Config, Folders, Smtp
 from gateway.errors import BadTemplate, MailboxFailed, SendFailed
 from gateway.evidence import gather
 from gateway.imap import Session
@@ -120,14 +120,14 @@ def _mailbox(config: Config) -> Iterator[Check]:
 
 
 def _folders(config: Config, session: Session) -> Iterator[Check]:
-    inbox = config.imap.folders.inbox if config.imap else "INBOX"
+    folders = config.imap.folders if config.imap else Folders()
     try:
-        yield _good("folder", f"{inbox}: {session.select(inbox).exists} mails")
+        yield _good("folder", f"{folders.inbox}: {session.select(folders.inbox).exists} mails")
     except MailboxFailed as exc:
         yield _fault("folder", str(exc))
-    for use in ("\\Sent", "\\Drafts"):
+    for use, named in (("\\Sent", folders.sent), ("\\Drafts", folders.drafts)):
         try:
-            yield _good("folder", f"{use} is {session.special(use)}")
+            yield _good("folder", f"{use} is {session.special(use, named)}")
         except MailboxFailed as exc:
             yield _fault("folder", str(exc))
 
@@ -138,7 +138,7 @@ def _submission(config: Config) -> Iterator[Check]:
         yield Check(Outcome.REMARK, "smtp", "no [smtp]: nothing can be sent, the weekly summary neither")
         return
     try:
-        smtp.probe(account, account.secret)
+        smtp.probe(account, account.secret, sender=account.bounces or next(iter(config.me.addresses), account.user))
     except SendFailed as exc:
         yield _fault("smtp", str(exc))
     else:
