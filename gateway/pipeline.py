@@ -138,7 +138,7 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         raise
     except JournalFailed:
         raise
-    except Exception as exc:  # noqa: BLE001 - one mail that we cannot cope with must not stop the others
+    except Exception as exc:  # one mail that we cannot cope with must not stop the others
         log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8])
         journal.set_aside(entry, f"a fault of rsvpd's own ({type(exc).__name__}); the log has the details", now)
         return

@@ -173,7 +173,7 @@ class Service:
                 watch.wake_at = time.monotonic() + future.result()
             except (MailboxFailed, JournalFailed) as exc:
                 self._back_off(watch, exc)
-            except Exception as exc:  # noqa: BLE001 - one owner's trouble must not stop the others
+            except Exception as exc:  # one owner's trouble must not stop the others
                 log.exception("%s: a fault of rsvpd's own", watch.name)
                 watch.round.close()
                 self._back_off(watch, exc)
