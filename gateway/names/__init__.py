@@ -68,12 +68,17 @@ def _of_a_name(char: str) -> bool:
 @lru_cache(maxsize=8192)
 def read(text: str) -> Name:
     """A display name taken apart: brackets, titles and degrees left out, "Family, Given" put in order."""
-    text = _BRACKETS.sub(" ", text[:_LONGEST])
-    segments = [words for part in re.split(r"[,;|،、]", text) if (words := _words(part))]
+    text = re.split(r"\s[|;]\s", _BRACKETS.sub(" ", text[:_LONGEST]))[0]
+    segments = [words for part in re.split(r"[,;،、]", text) if (words := _words(part))]
     while len(segments) > 1 and word_list("degrees").union(word_list("suffixes")).issuperset(segments[-1]):
         segments.pop()
     words = segments[1] + segments[0] if len(segments) == 2 else [word for part in segments for word in part]
     return Name(tuple(_without_ranks(words)))
+
+
+def asides(text: str) -> list[Name]:
+    """What stands in brackets or quotes in a display name: a former family name, the name in another script."""
+    return [read(found[0].strip('()[]"“”')) for found in _BRACKETS.finditer(text[:_LONGEST])]
 
 
 def _words(text: str) -> list[str]:

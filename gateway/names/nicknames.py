@@ -31,3 +31,9 @@ def roots(word: str) -> frozenset[str]:
 def may_be(one: str, other: str) -> bool:
     """Whether two given names may be one person's."""
     return not roots(one).isdisjoint(roots(other))
+
+
+@cache
+def given_names() -> frozenset[str]:
+    """All given names and short forms there are, folded."""
+    return frozenset(_table()) | frozenset(formal for formals in _table().values() for formal in formals)

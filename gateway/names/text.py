@@ -15,8 +15,8 @@ _LONGEST = 20_000  # characters of a text that are looked at
 _MOST_WORDS = 6  # of a name
 _BREAK = re.compile(r"[\r\n]+|(?<=[^\W\d_]{3}[.!?])\s+|(?<=\)\.)\s+|\s+[–—|]\s+|\s+-\s+|[;•·\t]")
 _LABEL = re.compile(r"(?P<label>[^:]{1,60}):(?!//)\s*")
-_BULLET = re.compile(r"(?:[-*+>–]|\d{1,3}[.)])\s+")
-_ITEM = re.compile(r"\s*[,/&+]\s*|\s+(?:and|und|et|e|y|och|og|en|oraz|és|ve|и|та|και|与|和)\s+")
+_BULLET = re.compile(r"^(?:[-*+>–]|\d{1,3}[.)])\s+")
+_ITEM = re.compile(r"\s*(?:[,/&+，、]|<>|<->|↔)\s*|\s+(?:and|und|et|e|y|och|og|en|oraz|és|ve|и|та|και|与|和)\s+")
 _COMPANY = re.compile(r"\((?P<company>[^()]{2,60})\)\s*$")
 
 

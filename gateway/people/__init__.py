@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.model import Acquaintance, Dossier, Known, Link, Match, Note, NoteKind, Person
-from gateway.names import Name, read
+from gateway.names import Name, asides, read
 from gateway.names.nicknames import may_be
 from gateway.names.spelling import unmask
 from gateway.names.variants import pair_keys
@@ -64,7 +64,8 @@ class _Query:
     name: Name
     account: str = ""  # a name that is no person's name but an account
     disguised: str | None = None  # what a name in mixed scripts poses as
-    former: frozenset[str] = frozenset()  # words of the note that may be a family name the inviter had
+    former: frozenset[str] = frozenset()  # words of name or note that may be a family name the inviter had
+    aside: tuple[Name, ...] = ()  # full names in brackets behind the name
 
 
 def look_up(person: Person, note: Note, index: Index, *, names: Sequence[str] = ()) -> Dossier:
@@ -94,9 +95,15 @@ def _query(person: Person, note: Note) -> _Query:
     account = text.strip() if len(text.split()) == 1 and not (name.full and len(name.words) == 1) else ""
     if disguised or (account and not account.isalpha()):
         name = Name(())
-    former = _capitalised(note.text or "") if note.kind is NoteKind.PERSONAL and len(name.words) > 1 else []
-    words = frozenset(former[:_MOST_NOTE_WORDS]).difference(name.words)
-    return _Query(person, name, account, disguised, words)
+    aside = [] if disguised else asides(text)
+    return _Query(person, name, account, disguised, _former(name, aside, note), tuple(a for a in aside if a.full))
+
+
+def _former(name: Name, aside: Sequence[Name], note: Note) -> frozenset[str]:
+    if len(name.words) < 2:
+        return frozenset()
+    told = _capitalised(note.text or "")[:_MOST_NOTE_WORDS] if note.kind is NoteKind.PERSONAL else []
+    return frozenset(told).union(*(other.words for other in aside)).difference(name.words)
 
 
 def _capitalised(text: str) -> list[str]:
@@ -130,6 +137,8 @@ def _keys(query: _Query) -> Iterator[str]:
         yield from name_keys(query.name)
         yield subject_key(query.name)
         yield from pair_keys(query.name.words[0], query.former)
+    for aside in query.aside:
+        yield from name_keys(aside)
     if query.account:
         yield from filter(None, (handle_key(query.account), address_key(query.account)))
 
@@ -175,15 +184,18 @@ def _trace(found: Acquainted) -> str:
 
 
 def _reason(query: _Query, found: Acquainted) -> str | None:
-    return explanation(query.name, query.account, found) or _former_name(query, found)
+    return explanation(query.name, query.account, found) or _other_name(query, found)
 
 
-def _former_name(query: _Query, found: Acquainted) -> str | None:
-    """The name of somebody the inviter may have been, when given name and note agree with it: "née Weber"."""
+def _other_name(query: _Query, found: Acquainted) -> str | None:
+    """A name the invitation gives beside the inviter's, or somebody's whom the given name fits: "née Weber"."""
+    for aside in query.aside:
+        if namesake(aside, found) or explanation(aside, "", found):
+            return f"another name, {aside.exact.title()}, that the invitation gives"
     for name in sorted(found.names, key=lambda name: name.words):
         given, *family = name.words
         if family and query.former.issuperset(family) and may_be(given, query.name.words[0]):
-            return f"a former name, {name.exact.title()}, that the note gives"
+            return f"a former name, {name.exact.title()}, that the invitation gives"
     return None
 
 
