@@ -131,7 +131,8 @@ def _sequence(text: str, phrase: Phrase) -> str:
 
 def _element(element: str, phrase: Phrase) -> str:
     if element.startswith("NAME"):
-        word = rf"(?!(?i:{'|'.join(phrase.not_names) or '$^'})\b)(?:(?:[{_CAPITAL}]')?[{_CAPITAL}][\w.-]*\w|[{_CAPITAL}]\.)"
+        barred = "|".join(phrase.not_names) or "$^"
+        word = rf"(?!(?i:{barred})\b)(?:(?:[{_CAPITAL}]')?[{_CAPITAL}][\w.-]*\w|[{_CAPITAL}]\.)"
         return rf"(?P<name>{word}(?: {_PARTICLES}{word}){{0,3}}){element.removeprefix('NAME')}"
     if element == "WORD":
         return r"[^\W_]+"
