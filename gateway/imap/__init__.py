@@ -1,0 +1,293 @@
+"""A session with the owner's IMAP server: look, fetch, file, append, listen. Only this package imports imapclient.
+
+Nothing that came out of a mail reaches a command unless quoted() let it through, and the server's flags stay as
+they are but for our own keyword and \\Answered.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
+from pydantic import SecretStr
+
+from gateway.config import Imap
+from gateway.errors import MailboxFailed
+from gateway.imap.client import Client, connected, quoted, told
+from gateway.imap.folders import Folders
+
+T = TypeVar("T")
+
+_BATCH = 50  # mails a FETCH; below _BATCH_BYTES in all
+_BATCH_BYTES = 4 * 1024 * 1024
+_UIDS = 500  # UIDs a command; servers limit the length of a line
+_ANSWER = 90_000  # UIDs an answer to SEARCH; imaplib takes a line of 1,000,000 bytes at most
+_TRIES = 5  # of a command for mails that another session keeps removing
+_MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
+_KEYWORD = re.compile(r"\$?[A-Za-z0-9_.-]+")
+_GONE = re.compile(r"EXPUNGEISSUED|no longer exist|no such message|expunged", re.IGNORECASE)
+_APPENDED = re.compile(rb"\[APPENDUID \d+ (\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A folder as SELECT describes it."""
+
+    uidvalidity: int
+    uidnext: int  # 0 where the server does not tell
+    exists: int
+    takes_keywords: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A mail as the server hands it out; `whole` is False where only the header was fetched for its size."""
+
+    uid: int
+    flags: frozenset[str]
+    raw: bytes
+    whole: bool = True
+
+
+def connect(account: Imap, secret: Callable[[], SecretStr]) -> Session:
+    """A session that is logged in; MailboxFailed says what did not work, permanent when only the owner can help."""
+    client = connected(account, secret)
+    place = f"{account.host}:{account.port}"
+    return Session(client, place, Folders.of(client, place))
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection, used by one thread at a time."""
+
+    _client: Client
+    place: str
+    _folders: Folders
+    _folder: str = "INBOX"
+    _selected: Selected = Selected(0, 0, 0, takes_keywords=False)
+
+    def close(self) -> None:
+        """Hang up; an answer is not waited for."""
+        with suppress(IMAPClientError, OSError):
+            self._client.shutdown()
+
+    def socket(self) -> socket.socket:
+        """What becomes readable when the server says something."""
+        found: socket.socket = self._client.socket()
+        return found
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        with told(f"asking {self.place} for its capabilities"):
+            return frozenset(name.decode() for name in self._client.capabilities())
+
+    # Folders
+
+    def select(self, folder: str) -> Selected:
+        """Go to a folder and learn its state."""
+        with told(f"folder {folder!r} on {self.place}"):
+            try:
+                found = self._client.select_folder(self._folders.path(folder))
+            except IMAPClientError as exc:
+                raise self._folders.missing(folder, exc) or exc from None
+        if b"UIDVALIDITY" not in found:
+            raise MailboxFailed(f"{self.place} gives the mails in {folder!r} no lasting numbers", permanent=True)
+        self._folder = folder
+        self._selected = Selected(
+            uidvalidity=int(found[b"UIDVALIDITY"]),
+            uidnext=int(found.get(b"UIDNEXT", 0)),
+            exists=int(found[b"EXISTS"]),
+            takes_keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
+        )
+        return self._selected
+
+    def ensure(self, folder: str) -> None:
+        """Make a folder if it is not there."""
+        self._folders.ensure(folder)
+
+    def special(self, use: str, named: str | None = None) -> str:
+        """The folder for "\\Sent" or "\\Drafts": the owner's, else the server's; MailboxFailed when there is none."""
+        return named or self._folders.special(use)
+
+    # Looking and fetching
+
+    def look(self, criteria: Sequence[tuple[str, ...]], *, since_uid: int) -> list[int]:
+        """UIDs from since_uid on of mails for which at least one criterion, a search key and its values, holds."""
+        terms = [" ".join((key, *map(quoted, values))) for key, *values in criteria]
+        return self._search(_any_of(terms), since_uid) if terms else []
+
+    def uids(self, *, since: int) -> list[int]:
+        """All UIDs of the selected folder from `since` on."""
+        return self._search("ALL", since)
+
+    def find_message_id(self, folder: str, message_id: str) -> list[int]:
+        """UIDs of the mails in a folder that carry a Message-ID; none for one that is not well formed."""
+        if not _MESSAGE_ID.fullmatch(message_id):
+            return []
+        self.select(folder)
+        return self._search(f"HEADER Message-ID {quoted(message_id)}", 1)
+
+    def _search(self, term: str, since: int) -> list[int]:
+        found: set[int] = set()
+        with told(f"searching {self._folder!r} on {self.place}"):
+            for uids in self._ranges(since):
+                found.update(self._client.search(f"UID {uids} {term}"))
+        # "n:*" always holds the highest UID, even below n (RFC 3501).
+        return sorted(uid for uid in found if uid >= since)
+
+    def _ranges(self, since: int) -> Iterator[str]:
+        """UID sets so small that each answer fits into a line."""
+        while self._selected.exists > _ANSWER and self._selected.uidnext - since > _ANSWER:
+            yield f"{since}:{since + _ANSWER - 1}"
+            since += _ANSWER
+        yield f"{since}:*"
+
+    def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
+        """The mails that are still there, flags untouched; of those over `largest` bytes the header alone."""
+        for batch in self._batches(uids):
+            small = [uid for uid, size in batch if size <= largest]
+            big = [uid for uid, size in batch if size > largest]
+            yield from self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True)
+            yield from self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False)
+
+    def headers(self, uids: Sequence[int], fields: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+        """The named header fields of the mails that are still there, as they stand there."""
+        item = f"BODY.PEEK[HEADER.FIELDS ({' '.join(fields)})]"
+        for part in _parts(uids):
+            for uid, values in self._fetch(part, [item]).items():
+                block = next((value for key, value in values.items() if key.startswith(b"BODY[HEADER.FIELDS")), None)
+                if block is not None:
+                    yield uid, block
+
+    def _batches(self, uids: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
+        """UIDs with their sizes, as many as should be fetched at once."""
+        for part in _parts(uids):
+            sizes = {uid: int(item[b"RFC822.SIZE"]) for uid, item in self._fetch(part, ["RFC822.SIZE"]).items()}
+            batch: list[tuple[int, int]] = []
+            for uid, size in sizes.items():
+                if batch and (len(batch) == _BATCH or sum(other for _, other in batch) + size > _BATCH_BYTES):
+                    yield batch
+                    batch = []
+                batch.append((uid, size))
+            if batch:
+                yield batch
+
+    def _bodies(self, uids: list[int], item: str, key: bytes, *, whole: bool) -> Iterator[Fetched]:
+        for uid, values in self._fetch(uids, ["FLAGS", item]).items():
+            raw = values.get(key)  # NIL when the mail went away meanwhile
+            if raw is not None:
+                flags = frozenset(flag.decode("ascii", "replace") for flag in values.get(b"FLAGS", ()))
+                yield Fetched(uid, flags, raw, whole)
+
+    def _fetch(self, uids: list[int], items: list[str]) -> dict[int, Any]:
+        with told(f"fetching from {self._folder!r} on {self.place}"):
+            return self._on_what_is_left(uids, lambda left: self._client.fetch(left, items)) or {}
+
+    def _on_what_is_left(self, uids: list[int], command: Callable[[list[int]], T]) -> T | None:
+        """The answer to a command for mails, some of which another session may have removed; None when all are gone."""
+        for _ in range(_TRIES):
+            if not uids:
+                return None
+            try:
+                return command(uids)
+            except IMAPClientError as exc:
+                if isinstance(exc, IMAPClientAbortError) or not _GONE.search(str(exc)):
+                    raise
+            # The server did the command for none of them.
+            self._client.noop()
+            uids = list(self._client.search(f"UID {','.join(map(str, uids))}"))
+        raise MailboxFailed(f"mails in {self._folder!r} on {self.place} vanish faster than they can be handled")
+
+    # Filing
+
+    def file(self, uids: Sequence[int], folder: str) -> None:
+        """Put mails into a folder; those that are gone already are no error."""
+        path = self._folders.path(folder)
+        for part in _parts(uids):
+            with told(f"filing into {folder!r} on {self.place}"):
+                try:
+                    self._on_what_is_left(part, lambda left: self._move(left, path))
+                except IMAPClientError as exc:
+                    raise self._folders.missing(folder, exc) or exc from None
+
+    def _move(self, uids: list[int], path: str) -> None:
+        if self._client.has_capability("MOVE"):
+            self._client.move(uids, path)
+            return
+        self._client.copy(uids, path)
+        self._client.add_flags(uids, [b"\\Deleted"], silent=True)
+        # Without UIDPLUS only a bare EXPUNGE could remove them, and with them whatever else is marked \Deleted.
+        if self._client.has_capability("UIDPLUS"):
+            self._client.uid_expunge(uids)
+
+    def add_keyword(self, uids: Sequence[int], keyword: str) -> None:
+        """Mark mails with a keyword of ours, where the folder keeps keywords."""
+        if not _KEYWORD.fullmatch(keyword):
+            raise ValueError(f"{keyword!r} is no IMAP keyword")
+        if self._selected.takes_keywords:
+            self._mark(uids, keyword)
+
+    def mark_answered(self, uids: Sequence[int]) -> None:
+        """Tell the owner's mail programs that an answer went out."""
+        self._mark(uids, "\\Answered")
+
+    def _mark(self, uids: Sequence[int], flag: str) -> None:
+        for part in _parts(uids):
+            with told(f"marking in {self._folder!r} on {self.place}"):
+                self._on_what_is_left(part, lambda left: self._client.add_flags(left, [flag.encode()], silent=True))
+
+    def append(self, folder: str, message: bytes, flags: Iterable[str] = ()) -> int | None:
+        """Add a mail of ours to a folder; its UID where the server tells it."""
+        with told(f"adding to {folder!r} on {self.place}"):
+            try:
+                said = self._client.append(self._folders.path(folder), message, [flag.encode() for flag in flags])
+            except IMAPClientError as exc:
+                raise self._folders.missing(folder, exc) or exc from None
+        found = _APPENDED.search(said)
+        return int(found[1]) if found else None
+
+    # Listening
+
+    def noop(self) -> None:
+        """Ask whether the server is still there."""
+        with told(self.place):
+            self._client.noop()
+
+    def idle_start(self) -> bool:
+        """Begin to listen in the selected folder; False when the server has no IDLE.
+
+        What the server said meanwhile does not make the socket readable again: call idle_check() once.
+        """
+        if not self._client.has_capability("IDLE"):
+            return False
+        with told(f"listening in {self._folder!r} on {self.place}"):
+            self._client.idle()
+        return True
+
+    def idle_check(self, timeout: float = 0) -> bool:
+        """Whether the server said anything within so many seconds; MailboxFailed when it is gone."""
+        with told(f"listening in {self._folder!r} on {self.place}"):
+            return bool(self._client.idle_check(timeout))
+
+    def idle_done(self) -> None:
+        """Stop listening."""
+        with told(f"listening in {self._folder!r} on {self.place}"):
+            self._client.idle_done()
+
+
+def _parts(uids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(uids), _UIDS):
+        yield list(uids[start : start + _UIDS])
+
+
+def _any_of(terms: Sequence[str]) -> str:
+    """Search terms joined by OR, which in IMAP joins two; as flat as it can be."""
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    return f"OR {_any_of(terms[:middle])} {_any_of(terms[middle:])}"

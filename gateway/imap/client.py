@@ -1,0 +1,158 @@
+"""imapclient with its flaws in IDLE mended, a connection that is logged in, and what may be said on it."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import (
+    CapabilityError,
+    IMAPClientAbortError,
+    IMAPClientError,
+    LoginError,
+    ProtocolError,
+)
+from imapclient.imapclient import _parse_untagged_response
+from pydantic import SecretStr
+
+from gateway import tls
+from gateway.config import Imap
+from gateway.errors import MailboxFailed
+
+_TIMEOUT = SocketTimeout(connect=15, read=60)  # seconds
+_UNFIT = re.compile(r"[^ -~]")
+_TEMPORARY = re.compile(
+    r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]|temporar|try again|too many|rate limit", re.IGNORECASE
+)
+
+
+class Client(IMAPClient):  # type: ignore[misc]
+    """One connection.
+
+    Upstream loses a wake-up that arrives together with "+ idling" (it polls the socket, not the buffer), spins on
+    a dead connection (mjs/imapclient#565), breaks a response that comes in two pieces, and gives up IDLE when the
+    server says something before "+ idling".
+    """
+
+    def __init__(self, host: str, port: int, *, implicit: bool, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, ssl=implicit, ssl_context=context, timeout=_TIMEOUT)
+        self.normalise_times = False
+        self._early: list[bytes] = []
+        self._imap.debug = 0  # imapclient sets 5, which formats every mail twice and logs whole bodies
+        # SEARCH and APPEND are sent in two writes, and a server may wait 40 ms before it acknowledges the first.
+        self.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not implicit:
+            self.starttls(context)
+
+    def idle(self) -> None:
+        self._idle_tag = self._imap._command("IDLE")
+        while (line := self._imap._get_response()) is not None:
+            if self._imap.tagged_commands[self._idle_tag]:
+                raise IMAPClientError(f"IDLE refused: {line!r}")
+            self._early.append(line)
+
+    def idle_check(self, timeout: float | None = None) -> list[Any]:
+        lines, self._early = self._early, []
+        if not lines and not self.pending():
+            self._poll_socket(self.socket(), timeout)
+        while self.pending():
+            lines.append(self._imap._get_line())
+        return [_parse_untagged_response(line) for line in lines]
+
+    def pending(self) -> bool:
+        """Whether data, or the end of the connection, can be read without waiting."""
+        ear = self.socket()
+        before = ear.gettimeout()
+        ear.setblocking(False)
+        try:
+            if self._imap.file.peek(1):
+                return True
+        except ssl.SSLWantReadError:
+            return False
+        finally:
+            ear.settimeout(before)
+        return bool(self._poll_socket(ear, 0))  # readable with nothing to read is the end
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """What the server or the network did, as the error our callers know."""
+    try:
+        yield
+    except (IMAPClientAbortError, ProtocolError, OSError) as exc:
+        raise MailboxFailed(f"{doing}: connection lost ({words(exc)})") from None
+    except IMAPClientError as exc:
+        raise MailboxFailed(f"{doing}: {words(exc)}") from None
+
+
+def words(exc: Exception) -> str:
+    """What an exception says, fit for a line of text."""
+    return _UNFIT.sub(" ", str(exc) or type(exc).__name__)[:300]
+
+
+def quoted(value: str) -> str:
+    """A value as a quoted string; ValueError for one that could end the command and begin another."""
+    if _UNFIT.search(value):
+        raise ValueError(f"{value!r} does not go into an IMAP command")
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def connected(account: Imap, secret: Callable[[], SecretStr]) -> Client:
+    """A connection that is logged in; MailboxFailed says what did not work, permanent when only the owner can help."""
+    place = f"{account.host}:{account.port}"
+    client = _reached(account, place)
+    try:
+        _log_in(client, account, secret, place)
+    except MailboxFailed:
+        with suppress(IMAPClientError, OSError):
+            client.shutdown()
+        raise
+    return client
+
+
+def _reached(account: Imap, place: str) -> Client:
+    try:
+        context = tls.context(account.ca_file)
+        return Client(account.host, account.port, implicit=account.tls == "implicit", context=context)
+    except CapabilityError:
+        why = f"{place} does not offer STARTTLS, and no password is sent in the clear"
+        raise MailboxFailed(why, permanent=True) from None
+    except IMAPClientError as exc:
+        raise MailboxFailed(f"{place} cannot be used: {words(exc)}") from None
+    except OSError as exc:
+        unproved = isinstance(exc, ssl.SSLCertVerificationError)
+        raise MailboxFailed(f"{place}: {tls.trouble(exc)}", permanent=unproved) from None
+
+
+def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], place: str) -> None:
+    try:
+        password = secret().get_secret_value()
+        if account.oauth:
+            client.oauth2_login(account.user, password)
+        elif client.has_capability("AUTH=PLAIN"):
+            client.plain_login(account.user, password)
+        else:
+            client.login(quoted(account.user), password)
+    except LoginError as exc:
+        raise _login_refused(exc, account, place) from None
+    except LookupError as exc:
+        raise MailboxFailed(f"{place}: no password: {exc}", permanent=True) from None
+    except ValueError:  # the text of a UnicodeError would quote the password
+        why = f"{place}: user or password has characters that the login of this server cannot take"
+        raise MailboxFailed(why, permanent=True) from None
+    except (IMAPClientError, OSError) as exc:
+        raise MailboxFailed(f"{place}: logging in as {account.user} failed ({words(exc)})") from None
+
+
+def _login_refused(exc: LoginError, account: Imap, place: str) -> MailboxFailed:
+    # imapclient says LoginError for a lost connection, too; what it was stands behind it.
+    if isinstance(exc.__context__, IMAPClientAbortError):
+        return MailboxFailed(f"{place} was lost while logging in as {account.user} ({words(exc)})")
+    temporary = bool(_TEMPORARY.search(str(exc)))
+    hint = "" if temporary else "; check user and password"
+    return MailboxFailed(f"{place} refused the login of {account.user} ({words(exc)}){hint}", permanent=not temporary)
