@@ -1,12 +1,17 @@
-"""What a headline or a note says of somebody's place at the owner's institution, in seven languages."""
+"""What a headline or a note says of somebody's place at the owner's institution; the words stand in roles/."""
 
 from __future__ import annotations
 
+import functools
 import re
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase, translate
+from importlib import resources
+from typing import NamedTuple
 
 
 class Affiliation(StrEnum):
@@ -18,122 +23,273 @@ class Affiliation(StrEnum):
     MEMBER = "member"
 
 
-# Words by which institutions of one kind are called; they stand for one another across languages.
-_KIND_WORDS = frozenset(
-    {
-        "university",
-        "universitat",
-        "universite",
-        "universidad",
-        "universita",
-        "universidade",
-        "universiteit",
-        "univ",
-        "uni",
-    }
-    | {"universitet", "uniwersytet", "univerzita", "universitas", "college", "hochschule", "politecnico", "institute"}
-    | {"institut", "instituto", "istituto", "school"}
+_WORD = re.compile(r"\w+")
+_BARS = re.compile(r"\s*[|·•▪◦]\s*|\s+[-–—/]\s+")
+_SMALL = frozenset(
+    [
+        "of",
+        "the",
+        "at",
+        "in",
+        "for",
+        "and",
+        "de",
+        "del",
+        "de",
+        "la",
+        "le",
+        "les",
+        "los",
+        "las",
+        "l",
+        "di",
+        "degli",
+        "studi",
+        "da",
+        "do",
+        "dos",
+        "der",
+        "die",
+        "das",
+        "zu",
+        "van",
+    ]
 )
-_SMALL_WORDS = frozenset(
-    {"of", "the", "at", "in", "for", "and", "de", "la", "le", "di", "da", "do", "der", "die", "das"}
-)
-# Words that make of a student's word something else: somebody who works with students.
-_ABOUT_STUDENTS = (
-    r"(?:recruit\w*|advis\w*|affairs|services?|union|counsel\w*|success|support|life|learning|housing|outreach"
-    r"|engagement|experience|coach\w*|welfare|mentor\w*|admissions?|loans?|marketing|travel|office\w*|job\w*|work\b)"
-)
-_DEGREE = r"(?:ph\.? ?d\.?|doctoral|master'?s?|m\.?sc\.?|b\.?sc\.?|bachelor'?s?|law|medical|(?:under|post)?graduate)"
-_STUDENT = re.compile(
-    rf"\b(?:{_DEGREE}[- ]?(?:student|candidate|kandidaat)|student(?:in|e|essa)?|doktorand(?:in)?|promovend\w*"
-    r"|doctorante?|doctorand[oa]|dottorand[oa]|doutorand[oa]|etudiante?|estudiante|estudante)\b"
-    rf"(?![- ]{_ABOUT_STUDENTS})"
-)
-_POSTDOC = re.compile(r"\bpost-?doc(?:toral|torand\w*|torat|s)?\b|\bassegnista\b|\bposdoctoral\b")
-_LEADS = re.compile(
-    r"\b(?:professor\w*|recruiter|recruitment|coach|advis[eo]r|lecturer|teacher|coordinator|director|head|manager"
-    r"|officer|dean|mentor|counsell?or|koordinator\w*|referent\w*|leiter\w*)\b[^,|]*$"
-)
-_FORMER = (
-    r"(?:ex[- ]|former(?:ly)?(?: a)? |ehemalige?r? |ancien(?:ne)? |antig[ua]\w* |oud[- ]|voormalig\w* |past "
-    r"|einstige?r? )"
-)
-_FORMER_BEFORE = re.compile(rf"\b{_FORMER}$")
-_ALUMNUS = re.compile(
-    r"\b(?:alumn[aiu]\w*|alum\b|absolvent\w*|graduate[sd]?\b(?! student)|diplomee?\b|laureat[oa]\b|egresad[oa]"
-    r"|afgestudeerd\w*|formad[oa] (?:em|pela)"
-    rf"|{_FORMER}(?:student|etudiant|estudiante|alumno|aluno|studente|leerling|schuler)\w*)"
-)
-_STUDIED = re.compile(
-    r"\b(?:studied|graduated|studiert|studierte|promoviert|abgeschlossen|j'ai etudie|etudie|estudie|studiato|estudei"
-    r"|gestudeerd|degree|diplom\w*|(?:my|meinen?|mon|mi|mio|meu|mijn) (?:master\w*|bachelor\w*|ph\.?d|doctorate"
-    r"|thesis|studies|studium|promotion|maitrise|tesis|tese|laurea))"
-)
-_STILL = re.compile(
-    r"\b(?:am|currently|still|this semester|zurzeit|derzeit|gerade|noch|dieses semester)\b", re.IGNORECASE
-)
+# "Prof. Miller" and "M.Sc. in" end no sentence: what follows a full stop must be long enough to be one.
+_SENTENCE_ENDS = re.compile(r"[!?;:\n]+|(?<=[a-zß)]{4})\.\s|,\s|\s(?:and|but|und|aber|et|mais|pero|ma|mas|maar)\s")
+
+
+class _Span(NamedTuple):
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The word lists of all languages, ready to search with."""
+
+    kinds: dict[str, str]  # word -> the kind of institution it means
+    student: re.Pattern[str]
+    postdoc: re.Pattern[str]
+    alumnus: re.Pattern[str]
+    former: re.Pattern[str]  # at the end of what stands before a role
+    future: re.Pattern[str]
+    works: re.Pattern[str]  # somewhere before a role, in the same clause
+    for_: re.Pattern[str]  # right before a role
+    about: re.Pattern[str]  # right behind a role
+    at: re.Pattern[str]  # right before a place
+    elsewhere: re.Pattern[str]  # "at" a place that is no part of an institution
+    degree: re.Pattern[str]
+    job: re.Pattern[str]
+    studied: re.Pattern[str]
+    still: re.Pattern[str]
+    others: re.Pattern[str]
+
+
+@functools.cache
+def _words() -> _Words:
+    folder = resources.files("gateway") / "roles"
+    tables = [tomllib.loads(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".toml")]
+
+    def any_of(name: str) -> str:
+        return "|".join(sorted((piece for table in tables for piece in table["people"].get(name, ())), reverse=True))
+
+    def whole(name: str) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w)(?:{any_of(name)})(?!\w)")
+
+    return _Words(
+        kinds={word: kind for table in tables for kind, words in table["kinds"].items() for word in words},
+        student=whole("student"),
+        postdoc=whole("postdoc"),
+        alumnus=whole("alumnus"),
+        former=re.compile(rf"(?<!\w)(?:{any_of('former')})[ .-]+(?:[\w.]+[ -]){{0,2}}$"),
+        future=re.compile(rf"(?<!\w)(?:{any_of('future')})[ -](?:[\w.]+[ -]){{0,2}}$"),
+        works=re.compile(rf"(?<!\w)(?:{any_of('works')})(?!\w)[^,&;]*$"),
+        for_=re.compile(rf"(?<!\w)(?:{any_of('for')}) ?$"),
+        about=re.compile(rf"^[ -](?:\w+ (?:and|&) )?(?:{any_of('about')})(?!\w)|^-\w"),
+        at=re.compile(rf"(?<!\w)(?:{any_of('at')})[ '(]*(?:(?:the|der|dem|de|la|l'|d') ?)*$"),
+        elsewhere=re.compile(
+            rf"(?<!\w)(?>(?:{any_of('at')})(?: the| der| dem)?) ?+(?!(?:{any_of('parts')})(?!\w))(?=\w)"
+        ),
+        degree=re.compile(rf"(?<!\w)(?:{any_of('degrees')})(?!\w)"),
+        job=whole("works"),
+        studied=whole("studied"),
+        still=whole("still"),
+        others=whole("others"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Institution:
     """The owner's institution, recognisable in other word orders and languages."""
 
-    own_words: frozenset[str]  # what is its own in the name: "lindenhof" of "Lindenhof University"
-    has_kind: bool
+    name: str
+    words: tuple[str, ...]  # sorted; kind words as the kind they mean, small words left out
 
     @classmethod
     def named(cls, name: str) -> Institution:
-        words = _words(name)
-        own = frozenset(word for word in words if word not in _KIND_WORDS and word not in _SMALL_WORDS)
-        return cls(own or frozenset(words), bool(own) and any(word in _KIND_WORDS for word in words))
+        return cls(name, tuple(sorted(token.word for token in _tokens(fold(name)))))
 
-    def stands_in(self, text: str, *, strict: bool) -> bool:
-        """Whether a text names it; where not strict, its own words are enough ("in Lindenhof")."""
-        words = set(_words(text))
-        if not self.own_words <= words:
-            return False
-        return not (strict and self.has_kind) or bool(words & _KIND_WORDS)
+    @property
+    def own_words(self) -> frozenset[str]:
+        """What is its own in the name: "lindenhof" of "Lindenhof University"."""
+        own = frozenset(word for word in self.words if not word.startswith("+"))
+        return own or frozenset(self.words)
+
+    def spans(self, text: str) -> Iterator[_Span]:
+        """Where a folded text names it: its words side by side in any order, and nothing that makes it another."""
+        tokens, size = list(_tokens(text)), len(self.words)
+        for first in range(len(tokens) - size + 1):
+            window = tokens[first : first + size]
+            span = _Span(window[0].span.start, window[-1].span.end)
+            if tuple(sorted(token.word for token in window)) == self.words and not _another(text, tokens, first, size):
+                yield span
+
+    def is_the_place(self, clause: str) -> bool:
+        """Whether a clause about studies names it or just its place ("in Lindenhof")."""
+        if any(self.spans(clause)):
+            return True
+        tokens = [token.word for token in _tokens(clause)]
+        return self.own_words <= set(tokens) and not any(token.startswith("+") for token in tokens)
+
+
+class _Token(NamedTuple):
+    word: str  # "+university" for any word that means one
+    span: _Span
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    kinds = _words().kinds
+    for found in _WORD.finditer(text):
+        word = found[0]
+        if word == "tu":
+            yield _Token("+technical", _Span(*found.span()))
+            yield _Token("+university", _Span(*found.span()))
+        elif word not in _SMALL:
+            yield _Token(f"+{kinds[word]}" if word in kinds else word, _Span(*found.span()))
+
+
+def _another(text: str, tokens: list[_Token], first: int, size: int) -> bool:
+    """Whether what stands around it makes it another institution: "Technical ...", "... of Applied Sciences"."""
+    start, end = tokens[first].span.start, tokens[first + size - 1].span.end
+    if re.match(
+        r" (?:of|fur) (?:[a-z]+ ){0,2}(?:applied|technology|arts?|music|education|medicine|sciences?)\b", text[end:]
+    ):
+        return True
+    before = tokens[first - 1] if first else None
+    return before is not None and before.word == "+technical" and not text[before.span.end : start].strip()
 
 
 def affiliation(headline: str | None, note: str | None, institutions: Iterable[Institution]) -> Affiliation | None:
     """The place at one of the institutions that headline or note tells; None where neither does."""
     named = tuple(institutions)
-    for part in re.split(r"\s*[|·•]\s*", headline or ""):
-        found = _of_part(fold(part), named)
-        if found:
-            return found
-    if any(_says_alumnus(sentence, named) for sentence in _sentences(note or "")):
-        return Affiliation.ALUMNUS
-    return None
+    parts = list(_parts(fold(headline or ""), named))
+    told = {found for part in parts if (found := _of_part(part, named))}
+    if any(_says_alumnus(clause, named) for clause in _SENTENCE_ENDS.split(fold(note or ""))):
+        told.add(Affiliation.ALUMNUS)
+    return next((place for place in Affiliation if place in told), None)
+
+
+def speaks_of(patterns: Iterable[str], headline: str | None, place: Affiliation) -> bool:
+    """Whether a group's patterns fit somebody with that place: by the place's own name, or words of the headline."""
+    folded = fold(headline or "")
+    return any(_fits(fold(pattern), folded, place) for pattern in patterns)
+
+
+def _fits(pattern: str, headline: str, place: Affiliation) -> bool:
+    if fnmatchcase(place, pattern):
+        return True
+    # "Student" in the headline of who recruits them is no student: words for a place are a matter of the place.
+    meant = next((told for told, role in _roles() if role.fullmatch(pattern.rstrip("*"))), place)
+    words = re.compile(rf"(?<!\w){translate(pattern).removesuffix(chr(92) + 'Z').replace('.*', chr(92) + 'w*')}(?!\w)")
+    return meant is place and words.search(headline) is not None
+
+
+def _parts(headline: str, institutions: tuple[Institution, ...]) -> Iterator[str]:
+    """The parts between bars, each of one place or time; a bare institution belongs to the part beside it."""
+    parts = [part for part in _BARS.split(headline) if part]
+    for number, part in enumerate(parts):
+        beside = (parts[number + 1 : number + 2] or [""])[0], parts[0] if number == 1 else ""
+        bare = next((text for text in beside if _is_one_of(institutions, text)), None)
+        yield f"{part}, {bare}" if bare and not _words().elsewhere.search(part) else part
+
+
+def _is_one_of(institutions: tuple[Institution, ...], text: str) -> bool:
+    return any(span == (0, len(text)) for institution in institutions for span in institution.spans(text))
+
+
+def _roles() -> tuple[tuple[Affiliation, re.Pattern[str]], ...]:
+    words = _words()
+    return (Affiliation.POSTDOC, words.postdoc), (Affiliation.STUDENT, words.student)
 
 
 def _of_part(part: str, institutions: tuple[Institution, ...]) -> Affiliation | None:
-    """A part of the headline between bars speaks of one place, or of a present and a former one."""
-    if not any(institution.stands_in(part, strict=True) for institution in institutions):
+    """What a part of a headline tells, None where it names none of the institutions."""
+    places = [span for institution in institutions for span in institution.spans(part)]
+    if not places:
         return None
-    for pattern, affiliation_ in ((_POSTDOC, Affiliation.POSTDOC), (_STUDENT, Affiliation.STUDENT)):
+    former = False
+    for place, pattern in _roles():
         for found in pattern.finditer(part):
-            before = part[: found.start()]
-            if not _LEADS.search(before) and not _FORMER_BEFORE.search(before):
-                return affiliation_
-    return Affiliation.ALUMNUS if _ALUMNUS.search(part) else Affiliation.MEMBER
+            role = _Span(*found.span())
+            if not _is_a_person(part, role) or not _belong(part, role, places):
+                continue
+            if not _words().former.search(part[: role.start]):
+                return place
+            former = True
+    return Affiliation.ALUMNUS if former or _was_there(part, places) else Affiliation.MEMBER
 
 
-def _says_alumnus(sentence: str, institutions: tuple[Institution, ...]) -> bool:
-    if not (_ALUMNUS.search(sentence) or _STUDIED.search(sentence)) or _STILL.search(sentence):
+def _is_a_person(part: str, role: _Span) -> bool:
+    """Whether the role is the writer's own: "student", but not "student recruiter" nor "professor of student life"."""
+    words, before, behind = _words(), part[: role.start], part[role.end :]
+    guards = (words.works.search(before), words.for_.search(before), words.future.search(before))
+    return not any(guards) and not words.about.search(behind)
+
+
+def _belong(part: str, role: _Span, places: list[_Span]) -> bool:
+    """Whether the role is one at the institution, not at another that stands nearer."""
+    for place in places:
+        if place.start >= role.end:
+            between = part[role.end : place.start]
+            if not _leads_away(between):
+                return True
+        elif not _words().elsewhere.search(part[role.end :]):
+            return True
+    return False
+
+
+def _leads_away(between: str) -> bool:
+    """Whether between a role and the institution another place is named, or another role begins."""
+    words = _words()
+    other_kind = any(token.word in ("+university", "+college", "+hochschule") for token in _tokens(between))
+    # The last "at" is the institution's own; one before it leads to another place.
+    rest = words.at.sub("", between)
+    return other_kind or bool(words.elsewhere.search(rest)) or bool(words.job.search(rest))
+
+
+def _was_there(part: str, places: list[_Span]) -> bool:
+    """Whether a part says that somebody studied at the institution and left."""
+    words = _words()
+    for found in words.alumnus.finditer(part):
+        if not words.about.search(part[found.end() :]) and _belong(part, _Span(*found.span()), places):
+            return True
+    nearest = (words.at.sub("", part[: place.start]).rstrip(" ,(").rpartition(",")[2] for place in places)
+    return any(words.degree.search(words_before) and not words.job.search(words_before) for words_before in nearest)
+
+
+def _says_alumnus(clause: str, institutions: tuple[Institution, ...]) -> bool:
+    words = _words()
+    if words.others.search(clause) or not any(institution.is_the_place(clause) for institution in institutions):
         return False
-    return any(institution.stands_in(sentence, strict=False) for institution in institutions)
-
-
-def _sentences(text: str) -> Iterator[str]:
-    # "Prof. Miller" and "M.Sc. in" end no sentence: what follows a full stop must be long enough to be one.
-    yield from (fold(piece) for piece in re.split(r"[!?;\n]+|(?<=[a-zß)]{4})\.\s", text))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", fold(text))
+    if words.studied.search(clause) and not words.still.search(clause):
+        return True
+    if words.alumnus.search(clause):
+        return True
+    return any(words.former.search(clause[: found.start()]) for _, role in _roles() for found in role.finditer(clause))
 
 
 def fold(text: str) -> str:
     """Lower case without diacritics."""
     apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in apart if not unicodedata.combining(c))
+    return " ".join("".join(c for c in apart if not unicodedata.combining(c)).replace("’", "'").split())

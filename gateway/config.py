@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from gateway.errors import BadConfig
-from gateway.policy import Group, PolicySettings, Rule
+from gateway.rules import Group, PolicySettings, Rule
 from gateway.settings import Duration, FilePath, MailAddress, Section, Words, listed
 
 _COMMAND_TIMEOUT = 30.0  # seconds a password command may take

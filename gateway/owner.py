@@ -56,16 +56,14 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
         own=own,
         resolve=dns.txt if config.authentication.dkim == "verify" else None,
     )
-    policy = compile_policy(config.policy, config.rule, institutions=me.institution, own=own)
+    policy = compile_policy(config.policy, config.rule, institutions=me.institution, own=own, groups=config.group)
     voice = Voice(
         name=me.name,
         contact=me.contact or next(iter(me.addresses), None),
         language=me.language,
         answer_in=config.policy.answer_in,
-        groups=config.group,
-        own=own,
     )
-    replies = Replies(voice, config.path.parent / "replies" if config.path else None)
+    replies = Replies(voice, policy, config.path.parent / "replies" if config.path else None)
     names = (me.name, *me.aliases)
 
     def provenance_of(mail: Mail) -> Provenance:
@@ -74,16 +72,13 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
     def known(person: Person, note: Note) -> Dossier:
         return look_up(person, note, index, names=names)
 
-    def check_templates() -> None:
-        replies.check({row.reply for row in policy.rows if row.reply})
-
     return Owner(
         policy=policy,
         authenticate=provenance_of,
         read=Reader(names, me.topics).read,
         look_up=known,
         render=replies.render,
-        check_templates=check_templates,
+        check_templates=replies.check,
         sender=Mailbox(me.name, next(iter(me.addresses), "")),
         mode=delivery.mode,
         hold=delivery.hold,

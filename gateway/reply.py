@@ -1,48 +1,43 @@
 """The owner's words: templates rendered into a mail and a short text, and the way down the ladder. Only this module
 imports jinja2.
 
-Of the incoming mail nothing but a cleaned name enters a reply. A template gets plain strings and nothing else.
+A template is a mail with holes: names in braces and {% if %} around them, nothing that loops, calls or computes. So
+what comes out is bounded by what the owner wrote. Of the incoming mail nothing but a cleaned name enters a reply.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from email.utils import parseaddr
 from pathlib import Path
 
-from jinja2 import StrictUndefined, TemplateError, meta
+import jinja2
+from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from gateway.affiliation import fold
 from gateway.errors import BadTemplate
-from gateway.model import Channel, Decision, Findings, Kind, Notification, Reply, Verdict
-from gateway.policy import Group
+from gateway.model import Channel, Decision, Findings, Reply, Verdict
+from gateway.networks import is_within, networks
+from gateway.policy import Policy, group_for
+from gateway.salutation import NOBODY, Salutation, salutation
 
-_LONGEST = 16 * 1024  # characters a rendered template may have
-_LONGEST_NAME = 40
-_PLAIN_NAME = re.compile(r"[^\W\d_]([^\W\d_]|[ .'’-])*")
-_PLAIN_WORD = re.compile(r"[A-ZÀ-ÖØ-ÞĀ-Ž][a-zß-öø-ÿā-ž'’]+(-[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]+)?")
-_TITLES = frozenset({"dr", "prof", "professor", "mr", "mrs", "ms", "miss", "sir", "dame", "rev", "herr", "frau", "ing"})
+LONGEST_SHORT = 200  # characters that the tightest network takes
+LONGEST = 16 * 1024  # characters of a template, and of what comes out
+HOLES = ("name", "full_name", "greeting", "me", "contact", "group_url", "group_name")
+_GREETING = "greeting"
+_FALLBACK = "en"
+_HOLES = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const)
+_CONDITIONS = (nodes.If, nodes.CondExpr, nodes.Not, nodes.And, nodes.Or, nodes.Compare, nodes.Operand)
 # Where an answer is never sent (RFC 5230 section 4.6): machines, and roles that are nobody in particular.
 _SYSTEM = re.compile(
-    r"(mailer-daemon|postmaster|listserv|majordomo|nobody|root|abuse|(do)?[-_.]?not?[-_.]?reply|.*[-_.]no[-_.]?reply"
-    r"|owner-.*|.*-(request|owner|bounces?)|bounces?)(\+.*)?",
+    r"(mailer-daemon|postmaster|hostmaster|listserv|majordomo|nobody|root|abuse|daemon|bounces?.*"
+    r"|(.*[-_.])?(no[-_.]?reply|do[-_.]?not[-_.]?reply)([-_.].*)?"
+    r"|owner-.*|.*-(request|owner|bounces?))(\+.*)?",
     re.IGNORECASE,
 )
-_NETWORKS = ("linkedin.com", "facebookmail.com", "facebook.com", "xing.com", "github.com", "slack.com", "trello.com")
-_GREETINGS = {
-    "en": ("Dear {name},", "Hello,"),
-    "de": ("Guten Tag {name},", "Guten Tag,"),
-    "fr": ("Bonjour {name},", "Bonjour,"),
-    "es": ("Hola, {name}:", "Hola:"),
-    "it": ("Buongiorno {name},", "Buongiorno,"),
-    "pt": ("Olá, {name},", "Olá,"),
-    "nl": ("Beste {name},", "Goedendag,"),
-}
-_FALLBACK = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,123 +48,154 @@ class Voice:
     contact: str | None
     language: str
     answer_in: tuple[str, ...]  # languages the owner is content to be quoted in
-    groups: tuple[Group, ...]
-    own: frozenset[str]  # addresses of the owner, lower case
 
 
 @dataclass(frozen=True, slots=True)
-class _Template:
-    subject: str
-    body: str
-    short: str
-    language: str
+class Template:
+    """A template file, checked and compiled."""
+
+    path: Path
+    source: str
+    holes: frozenset[str]  # the names it uses
+    compiled: jinja2.Template
+
+    def rendered(self, values: dict[str, str]) -> str:
+        try:
+            text = self.compiled.render(values)
+        except TemplateError as exc:
+            raise BadTemplate(f"{self.path.name}: {exc}") from None
+        if len(text) > LONGEST:
+            raise BadTemplate(f"{self.path.name}: what comes out is {len(text)} characters long")
+        return text
 
 
-class Replies:
-    """The templates of an owner: those in the owner's folder before those that come with the program."""
+class Shelf:
+    """Template files by name and language: those in the owner's folder before those that come with the program."""
 
-    def __init__(self, voice: Voice, own_folder: Path | None = None) -> None:
-        self._voice = voice
-        self._folders = tuple(folder for folder in (own_folder, _packaged()) if folder and folder.is_dir())
+    def __init__(self, own_folder: Path | None) -> None:
+        self.folders = tuple(folder for folder in (own_folder, _packaged()) if folder and folder.is_dir())
+        self._loaded: dict[Path, Template] = {}
         # Not autoescaped: what comes out is plain text, never HTML.
         self._environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined,
-            autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
+            undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
         )
 
     def names(self) -> tuple[str, ...]:
-        """The templates there are."""
-        files = (file.name for folder in self._folders for file in folder.glob("*.txt"))
-        return tuple(sorted({name.split(".")[0] for name in files if ".short." not in name}))
+        """The replies there are."""
+        stems = {file.name.split(".")[0] for folder in self.folders for file in folder.glob("*.txt")}
+        return tuple(sorted(stems - {_GREETING}))
+
+    def languages(self, name: str) -> tuple[str, ...]:
+        """The languages a reply can be given in, as a mail and as a short text."""
+        files = {file.name for folder in self.folders for file in folder.glob(f"{name}.*.txt")}
+        tongues = {file.split(".")[1] for file in files if file.count(".") == 2}
+        return tuple(sorted(tongue for tongue in tongues if f"{name}.short.{tongue}.txt" in files))
+
+    def find(self, file: str) -> Template | None:
+        """A template; BadTemplate with file and line when it is at fault, None when there is none."""
+        path = next((folder / file for folder in self.folders if (folder / file).is_file()), None)
+        if path is None:
+            return None
+        if path not in self._loaded:
+            self._loaded[path] = self._load(path)
+        return self._loaded[path]
+
+    def _load(self, path: Path) -> Template:
+        try:
+            source = path.read_text("utf-8")
+            tree = self._environment.parse(source)
+        except (OSError, UnicodeDecodeError) as exc:
+            raise BadTemplate(f"{path}: cannot be read: {exc}") from None
+        except jinja2.TemplateSyntaxError as exc:
+            raise BadTemplate(f"{path}, line {exc.lineno}: {exc.message}") from None
+        if len(source) > LONGEST:
+            raise BadTemplate(f"{path}: a template of {len(source)} characters")
+        for line, why in _faults_in(tree):
+            raise BadTemplate(f"{path}, line {line}: {why}")
+        holes = frozenset(name.name for name in tree.find_all(nodes.Name))
+        return Template(path, source, holes, self._environment.from_string(tree))
+
+
+class Replies:
+    """The replies of an owner, in the languages the owner allows."""
+
+    def __init__(self, voice: Voice, policy: Policy, own_folder: Path | None = None) -> None:
+        self.voice, self.policy, self.shelf = voice, policy, Shelf(own_folder)
+        self._network_names = frozenset(network.NAME for network in networks())
+        self._network_domains = frozenset(
+            value.rpartition("@")[2] for network in networks() for key, value in network.SEARCH if key == "FROM"
+        )
 
     def render(self, decision: Decision, findings: Findings) -> Reply | None:
         """The reply that a decision asks for, None where it asks for none; BadTemplate when it cannot be made."""
         if decision.template is None or decision.verdict is not Verdict.DECLINE:
             return None
-        template = self._template(decision.template, self._language(findings))
-        notification = findings.notification
-        values = self._values(notification, template.language)
+        whom = salutation(findings.notification)
+        group = group_for(findings, self.policy) or next(iter(self.policy.groups), None)
+        link = {"group_url": group.url, "group_name": group.name} if group else {"group_url": "", "group_name": ""}
+        language = self._language(decision.template, findings.note.language)
+        subject, body = self._mail(decision.template, language, whom, link)
+        short = self._short(decision.template, language, whom, link, findings.notification.limit)
         channel, to = self._way(findings)
-        return Reply(
-            template=decision.template,
-            language=template.language,
-            channel=channel,
-            to=to,
-            subject=_line(self._rendered(template.subject, values, decision.template)),
-            body=self._rendered(template.body, values, decision.template),
-            short=_line(self._rendered(template.short, values, decision.template))[: notification.limit],
-        )
+        return Reply(decision.template, language, channel, to, subject, body, short)
 
-    def check(self, used: Iterable[str]) -> None:
-        """Render the templates that a policy uses, with a name and without; BadTemplate names the first fault."""
+    def check(self) -> None:
+        """Render every template the policy uses, with a name and without; BadTemplate names the first fault."""
+        link = {"group_url": "https://example.org/group", "group_name": "Example"}
+        used = dict.fromkeys(row.reply for row in self.policy.rows if row.reply)
         for name in used:
-            template = self._template(name, self._voice.language)
-            for inviter in ("Ada Miller", ""):
-                values = self._values(Notification("linkedin", Kind.INVITATION, given_name=inviter), template.language)
-                for part in (template.subject, template.body, template.short):
-                    if not self._rendered(part, values, name).strip():
-                        raise BadTemplate(f"template {name}: a part of it comes out empty")
+            for language in dict.fromkeys(self._language(name, theirs) for theirs in (None, *self.voice.answer_in)):
+                for whom in (Salutation("Ada", "Ada Miller"), NOBODY):
+                    self._mail(name, language, whom, link)
+                    self._short(name, language, whom, link, LONGEST_SHORT)
 
     # The template
 
-    def _language(self, findings: Findings) -> str:
-        theirs = findings.note.language or findings.notification.language
-        return theirs if theirs and theirs in self._voice.answer_in else self._voice.language
+    def _language(self, name: str, theirs: str | None) -> str:
+        """The inviter's language where the owner allows it, else the owner's, else English."""
+        there = self.shelf.languages(name)
+        allowed = theirs if theirs in self.voice.answer_in else None
+        for language in (allowed, self.voice.language, _FALLBACK, *there[:1]):
+            if language in there:
+                return language
+        raise BadTemplate(
+            f"there is no reply {name!r}; there are {', '.join(self.shelf.names())}. "
+            f"A reply is two files, {name}.en.txt and {name}.short.en.txt"
+        )
 
-    def _template(self, name: str, language: str) -> _Template:
-        for tongue in dict.fromkeys((language, self._voice.language, _FALLBACK)):
-            mail, short = self._source(f"{name}.{tongue}.txt"), self._source(f"{name}.short.{tongue}.txt")
-            if mail is not None and short is not None:
-                subject, body = _split(name, mail)
-                return _Template(subject, body, short, tongue)
-        raise BadTemplate(f"there is no template {name!r}; there are {', '.join(self.names())}")
+    def _mail(self, name: str, language: str, whom: Salutation, link: dict[str, str]) -> tuple[str, str]:
+        text = self._text(f"{name}.{language}.txt", language, whom, link)
+        head, _, body = text.partition("\n\n")
+        if not head.startswith("Subject: ") or "\n" in head or not body.strip():
+            raise BadTemplate(f"{name}.{language}.txt: begins with a line 'Subject: ...' and an empty line")
+        return _line(head.removeprefix("Subject: ")), body.strip() + "\n"
 
-    def _source(self, file: str) -> str | None:
-        for folder in self._folders:
-            path = folder / file
-            if path.is_file():
-                return path.read_text("utf-8")
-        return None
+    def _short(self, name: str, language: str, whom: Salutation, link: dict[str, str], limit: int) -> str:
+        """The text to paste: greeting by name where it fits into the network's limit."""
+        file = f"{name}.short.{language}.txt"
+        texts = [_line(self._text(file, language, one, link)) for one in (whom, NOBODY)]
+        return next((text for text in texts if len(text) <= limit), texts[-1])
 
-    def _rendered(self, source: str, values: dict[str, str], name: str) -> str:
-        try:
-            unknown = meta.find_undeclared_variables(self._environment.parse(source)) - values.keys()
-            if unknown:
-                raise BadTemplate(f"template {name}: {', '.join(sorted(unknown))} is not known here")
-            text = self._environment.from_string(source).render(values)
-        except (TemplateError, ArithmeticError, TypeError, ValueError) as exc:
-            line = f", line {exc.lineno}" if hasattr(exc, "lineno") else ""
-            raise BadTemplate(f"template {name}{line}: {exc}") from None
-        if len(text) > _LONGEST:
-            raise BadTemplate(f"template {name}: what comes out is {len(text)} characters long")
-        return text
-
-    # What it may say
-
-    def _values(self, notification: Notification, language: str) -> dict[str, str]:
-        named, nameless = _GREETINGS.get(language, _GREETINGS[_FALLBACK])
-        name = addressed_as(notification)
-        group = self._group(notification)
-        return {
-            "greeting": named.format(name=name) if name else nameless,
-            "name": name,
-            "me": self._voice.name,
-            "contact": self._voice.contact or "",
-            "group_url": group.url if group else "",
-            "group_name": group.name if group else "",
+    def _text(self, file: str, language: str, whom: Salutation, link: dict[str, str]) -> str:
+        template = self.shelf.find(file)
+        assert template is not None  # _language
+        if "contact" in template.holes and not self.voice.contact:
+            raise BadTemplate(f"{file}: offers your address, but [me] has neither contact nor addresses")
+        values = {
+            "name": whom.name,
+            "full_name": whom.full_name,
+            "me": self.voice.name,
+            "contact": self.voice.contact or "",
+            **link,
         }
+        if _GREETING in template.holes:
+            values["greeting"] = self._greeting(language, values)
+        return template.rendered(values)
 
-    def _group(self, notification: Notification) -> Group | None:
-        """The first group that the headline fits, else the first there is."""
-        headline = fold((notification.inviter.headline if notification.inviter else None) or "")
-        words = re.findall(r"\w+", headline)
-        for group in self._voice.groups:
-            if any(fnmatchcase(word, fold(pattern)) for word in words for pattern in group.match):
-                return group
-        return next(iter(self._voice.groups), None)
+    def _greeting(self, language: str, values: dict[str, str]) -> str:
+        template = self.shelf.find(f"{_GREETING}.{language}.txt") or self.shelf.find(f"{_GREETING}.{_FALLBACK}.txt")
+        assert template is not None  # comes with the program
+        return _line(template.rendered(values))
 
     # The ladder
 
@@ -183,11 +209,20 @@ class Replies:
         return Channel.PASTE, None
 
     def _reaches_a_person(self, address: str | None) -> bool:
-        if address is None or address.lower() in self._voice.own:
+        if address is None or address.lower() in self.policy.own or parseaddr(address) != ("", address):
             return False
-        local, _, domain = address.rpartition("@")
-        in_network = any(domain == network or domain.endswith(f".{network}") for network in _NETWORKS)
-        return not in_network and not _SYSTEM.fullmatch(local)
+        local, _, domain = address.lower().rpartition("@")
+        in_network = any(is_within(domain, network) for network in self._network_domains)
+        return not (in_network or self._network_names & set(domain.split(".")) or _SYSTEM.fullmatch(local))
+
+
+def _faults_in(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """Line and reason of whatever is more than a hole or a condition."""
+    for node in (tree, *tree.find_all(nodes.Node)):
+        if not isinstance(node, _HOLES + _CONDITIONS):
+            yield node.lineno, f"{type(node).__name__} is not possible in a reply, only {{{{ name }}}} and {{% if %}}"
+        elif isinstance(node, nodes.Name) and node.name not in HOLES:
+            yield node.lineno, f"there is no {{{{ {node.name} }}}}; there are {', '.join(HOLES)}"
 
 
 def _packaged() -> Path:
@@ -196,35 +231,7 @@ def _packaged() -> Path:
     return here / "replies" if (here / "replies").is_dir() else here.parent / "replies"
 
 
-def _split(name: str, source: str) -> tuple[str, str]:
-    head, _, body = source.partition("\n\n")
-    if not head.startswith("Subject: ") or "\n" in head:
-        raise BadTemplate(f"template {name}: it begins with a line 'Subject: ...' and an empty line")
-    return head.removeprefix("Subject: "), body
-
-
 def _line(text: str) -> str:
     """Text as one line without control characters, fit for a header."""
     kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") else " " for c in text)
     return " ".join(kept.split())
-
-
-def addressed_as(notification: Notification) -> str:
-    """What to call the inviter: the given name where it is told or plain, else the whole name; "" when it is odd."""
-    if notification.given_name and _fit(notification.given_name):
-        return notification.given_name
-    name = (notification.inviter.name if notification.inviter else None) or ""
-    if not _fit(name):
-        return ""
-    words = name.split()
-    plain = len(words) == 2 and all(_PLAIN_WORD.fullmatch(word) for word in words)
-    return words[0] if plain and words[0].casefold().rstrip(".") not in _TITLES else name
-
-
-def _fit(name: str) -> bool:
-    return len(name) <= _LONGEST_NAME and _PLAIN_NAME.fullmatch(name) is not None and _one_script(name)
-
-
-def _one_script(name: str) -> bool:
-    scripts = {unicodedata.name(c, "?").split()[0] for c in name if c.isalpha()}
-    return len(scripts) <= 1
