@@ -274,6 +274,8 @@ class Round:
         if session.select(self._inbox).uidnext - 1 > self.journal.cursor(self._inbox)[1]:
             return 0.0  # something came in since it was searched
         self._idling = session.idle_start()
+        if self._idling and session.idle_check():
+            return 0.0  # it was said before we listened, and the socket will not tell again
         until = min(until, _IDLE)
         wake = self.journal.next_wake()
         if wake is not None:
