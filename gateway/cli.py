@@ -279,6 +279,22 @@ def resume(config_path: Path | None) -> None:
 
 
 @main.command()
+@_CONFIG
+@click.argument("who", metavar="ADDRESS|NAME")
+def forget(config_path: Path | None, who: str) -> None:
+    """Erase a person everywhere: from what is known of your acquaintances, and from the cases.
+
+    Your own files and mail stay as they are; what is read from them again leaves this person out.
+    """
+    from gateway.owner import people_of
+
+    _, journal = _journal(config_path)
+    now = datetime.now(UTC)
+    records, cases = people_of(journal).forget(who, now), journal.forget(who, now)
+    click.echo(f"Erased {who}: records of acquaintances {records}, cases {cases}.")
+
+
+@main.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--print", "how", flag_value="print", default="print", help="Show it here. [default]")
 @click.option("--send", "how", flag_value="send", help="Send it to yourself now.")

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gateway.config import Config
 from gateway.errors import BadSource, MailboxFailed
 from gateway.evidence import Source, read, sources
-from gateway.evidence.correspondence import Direction, correspondents
+from gateway.evidence.correspondence import FIELDS, Direction, correspondents
 from gateway.evidence.nobody import Mine
 from gateway.imap import Session
+from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex
+from gateway.model import Acquaintance, Link
 
 log = logging.getLogger(__name__)
 
 _EVERY = timedelta(hours=1)
 _AT_ONCE = 5000  # headers read and kept in one step, so that a crash loses no more
-_FIELDS = (
-    *("FROM", "TO", "CC", "BCC", "DATE", "SUBJECT", "AUTO-SUBMITTED", "PRECEDENCE"),
-    *("LIST-ID", "LIST-POST", "LIST-UNSUBSCRIBE", "X-RSVPD-LOOP"),
-)
+_THREAD = ("In-Reply-To", "References")
+_OUR_LETTER = re.compile(rb"<rsvpd\.[0-9a-f]{32}@[^>\s]+>")
 
 
 @dataclass(slots=True)
@@ -31,6 +32,7 @@ class Records:
 
     config: Config
     index: PeopleIndex
+    journal: Journal
     clock: Callable[[], datetime]
     _read_at: datetime | None = field(default=None)
 
@@ -87,9 +89,17 @@ class Records:
         fresh = known == 0
         for start in range(0, len(uids), _AT_ONCE):
             part = uids[start : start + _AT_ONCE]
-            blocks = [block for _, block in session.headers(part, _FIELDS)]
-            people = correspondents(blocks, mine, direction, folder)
+            blocks = [block for _, block in session.headers(part, (*FIELDS, *_THREAD))]
+            people = [*correspondents(blocks, mine, direction, folder), *self._answers(blocks, mine, folder)]
             keep = self.index.replace if fresh else self.index.merge
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
             fresh = False
             log.info("%s: %d mails of %r read for whom you know", self.config.owner, start + len(part), folder)
+
+    def _answers(self, blocks: Iterable[bytes], mine: Mine, folder: str) -> Iterator[Acquaintance]:
+        """Who answered a reply of ours: that is interaction, however the reply ended."""
+        for block in blocks:
+            found = (letter.decode() for letter in _OUR_LETTER.findall(block))
+            if any(self.journal.sent_letter(letter) for letter in found):
+                for person in correspondents([block], mine, Direction.RECEIVED, folder):
+                    yield replace(person, link=Link.ANSWERED)

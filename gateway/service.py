@@ -70,7 +70,7 @@ def watch(config: Config) -> Watch:
         journal=journal,
         connect=connect_of(config),
         post=post_of(config),
-        records=Records(config, people_of(journal), now),
+        records=Records(config, people_of(journal), journal, now),
         clock=now,
     )
     return Watch(work, lock)

@@ -58,7 +58,7 @@ def due(journal: Journal, key: str, recipient: str = "bob@example.org", slug: st
     journal.take_in(key, b"raw", None, NOW)
     entry = next(e for e in journal.entries(State.NEW) if e.key == key)
     ruling = Ruling(State.DUE, recipient=recipient, letter_id=f"<{key}@example.org>")
-    journal.judged(entry, judgement(invitation(slug=slug)), account(recipient), ruling, NOW)
+    journal.judged(entry, judgement(invitation(slug.title(), slug=slug)), account(recipient), ruling, NOW)
     return journal.entry(entry.id)
 
 
@@ -237,6 +237,30 @@ def test_a_changed_event_is_noticed(journal: Journal) -> None:
 
     with journal.store.read() as connection:
         assert first_broken_event(connection, "ada") is not None
+
+
+@pytest.mark.parametrize("who", ["bob stranger", "BOB@example.org"])
+def test_a_forgotten_person_is_nowhere_and_the_chain_of_events_still_holds(journal: Journal, who: str) -> None:
+    notification = Notification("linkedin", Kind.INVITATION, Person(name="Bob Stranger", address="bob@example.org"))
+    journal.take_in("a", b"raw of Bob Stranger", None, NOW)
+    (entry,) = journal.entries(State.NEW)
+    journal.judged(entry, judgement(notification), account("bob@example.org"), Ruling(State.CLOSED, "for Bob"), NOW)
+    other = due(journal, "b", "carl@example.org", slug="carl")
+
+    erased = journal.forget(who, NOW)
+
+    assert erased == 1
+    with journal.store.read() as connection:
+        dump = "\n".join(
+            str(row)
+            for table in ("cases", "entries", "events")
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table}")
+            if "carl" not in str(row)
+        )
+        assert first_broken_event(connection, "ada") is None
+    assert "Bob" not in dump
+    assert "bob@" not in dump
+    assert journal.entry(other.id).reply is not None
 
 
 def test_a_journal_that_others_may_read_is_refused(tmp_path: Path) -> None:

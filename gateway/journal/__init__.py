@@ -17,6 +17,7 @@ from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
+from gateway.journal.erasure import erase
 from gateway.journal.schema import cursors, digests, entries, events, facts, policies
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
@@ -252,6 +253,10 @@ class Journal:
         with self.store.read() as connection:
             return [Event(at=row.at, what=row.what, why=row.why) for row in connection.execute(query)]
 
+    def sent_letter(self, message_id: str) -> bool:
+        """Whether an answer of ours went out under this Message-ID."""
+        return bool(self._find(entries.c.letter_id == message_id, entries.c.state.in_(ON_THE_WIRE)))
+
     # The owner's word
 
     def overrule(self, case: Case, verdict: Verdict, why: str, now: datetime) -> None:
@@ -285,6 +290,11 @@ class Journal:
                 select(func.min(events.c.at)).where(events.c.owner == self.owner)
             ).scalar()
         return found
+
+    def forget(self, who: str, now: datetime) -> int:
+        """Erase the cases of the person with this address or full name; how many there were."""
+        with self.store.write() as connection:
+            return erase(connection, self.owner, who, now)
 
     # Facts about the gateway
 

@@ -6,14 +6,14 @@ import hashlib
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import JournalFailed
@@ -133,22 +133,22 @@ def append(
         select(events.c.hash).where(events.c.owner == owner).order_by(events.c.id.desc()).limit(1)
     ).scalar()
     row = {"owner": owner, "at": at, "what": what, "why": why, "entry_id": entry_id, "case_id": case_id}
-    connection.execute(insert(events).values(**row, hash=_link(before or "", row)))
+    connection.execute(insert(events).values(**row, hash=link(before or "", row)))
 
 
 def first_broken_event(connection: Connection, owner: str) -> int | None:
     """The id of the first event whose hash does not fit, None when the chain is whole."""
     before = ""
     for found in connection.execute(select(events).where(events.c.owner == owner).order_by(events.c.id)).mappings():
-        row = {name: found[name] for name in ("owner", "at", "what", "why", "entry_id", "case_id")}
-        if found["hash"] != _link(before, row):
+        if found["hash"] != link(before, found):
             return int(found["id"])
         before = found["hash"]
     return None
 
 
-def _link(before: str, row: dict[str, Any]) -> str:
-    text = "\x1f".join([before, *(str(row[name]) for name in sorted(row))])
+def link(before: str, row: Mapping[str, Any] | RowMapping) -> str:
+    """The hash of an event, over its own words and the hash of the event before it."""
+    text = "\x1f".join([before, *(str(row[name]) for name in ("at", "case_id", "entry_id", "owner", "what", "why"))])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
