@@ -19,10 +19,6 @@ from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
 _CLAUSE = re.compile(r"[.!?;:,\n]")
 _BEFORE = 3  # words before a phrase in which "not" denies it
 _BEHIND = 2  # and behind it, where the language puts it there
-# Meeting at an event is no further thing in common, "thanks for your advice" asks for none, and
-# "we help companies like yours" has nothing in common with anybody.
-_ASIDES = frozenset({Signal.SHARED, Signal.REASON})
-_CLAIMS = frozenset({Signal.MET, Signal.PITCH})
 _PLACE_WORDS = 9  # most words of a place or an occasion
 
 
@@ -35,7 +31,15 @@ class _Hit:
 
     @property
     def signal(self) -> Signal:
-        return Signal(self.phrase.signal)
+        return self.phrase.signal
+
+    @property
+    def start(self) -> int:
+        return self.found.start()
+
+    @property
+    def end(self) -> int:
+        return self.found.end()
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Reader:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
         claims = list(_claims(text, book))
         touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in self._topics.find(bare(text)))
-        evidence = [(hit.signal, text[slice(*hit.found.span())]) for hit in claims]
+        evidence = [(hit.signal, text[hit.start : hit.end]) for hit in claims]
         return Note(
             NoteKind.PERSONAL,
             notification.note,
@@ -88,20 +92,27 @@ def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
     """What a note claims, without what it denies and without what another claim already covers."""
     folded = bare(text)
     hits = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
-    hits = sorted((hit for hit in hits if not _denied(hit, folded, book)), key=lambda hit: hit.found.start())
-    signals = {hit.signal for hit in hits}
-    for hit in hits:
-        if hit.signal is Signal.REASON and Signal.PITCH in signals:
-            continue  # a pitch's purpose is the pitch
-        if hit.signal in _ASIDES and any(_touch(hit, other) for other in hits if other.signal in _CLAIMS):
-            continue
-        yield hit
+    hits = sorted((hit for hit in hits if not _denied(hit, folded, book)), key=lambda hit: hit.start)
+    yield from (hit for hit in hits if not any(_outdoes(other, hit) for other in hits))
 
 
-def _touch(one: _Hit, other: _Hit) -> bool:
-    """Whether two phrases share words, or stand side by side with nothing but a space between."""
-    start, end = max(one.found.start(), other.found.start()), min(one.found.end(), other.found.end())
-    return start < end or (start == end + 1 and other.signal is Signal.PITCH)
+def _outdoes(claim: _Hit, hit: _Hit) -> bool:
+    """Whether a claim leaves nothing of its own to a further phrase of the note."""
+    match claim.signal, hit.signal:
+        case Signal.PITCH, Signal.REASON:  # a pitch's purpose is the pitch
+            return True
+        case Signal.PITCH, Signal.SHARED:  # "we help companies like yours"
+            return claim.start <= hit.end and hit.start <= claim.end + 1
+        case Signal.MET, Signal.REASON:  # "thanks for your advice" asks for none
+            return claim.start < hit.end and hit.start < claim.end
+        case Signal.MET, Signal.SHARED:  # meeting at an event is no further thing in common
+            return claim.start <= hit.start and hit.end <= claim.end and _names_an_event(claim)
+    return False
+
+
+def _names_an_event(claim: _Hit) -> bool:
+    sentence = fold(_CLAUSE.split(claim.found.string[claim.start :], maxsplit=1)[0])
+    return any(f" {fold(event)} " in f" {sentence} " for event in claim.phrase.lists["event"])
 
 
 def _denied(hit: _Hit, text: str, book: Phrasebook) -> bool:
@@ -109,7 +120,7 @@ def _denied(hit: _Hit, text: str, book: Phrasebook) -> bool:
     negators = book.bare_negators
     if not negators.isdisjoint(WORD.findall(bare(hit.phrase.text).lower())):
         return False
-    start, end = hit.found.span()
+    start, end = hit.start, hit.end
     before = _CLAUSE.split(text[max(0, start - 80) : start])[-1].lower()
     behind = _CLAUSE.split(text[end : end + 40])[0].lower() if book.negates_behind else ""
     inside = hit.found[0].lower()
@@ -130,7 +141,7 @@ def _place(hit: _Hit, text: str, book: Phrasebook) -> str | None:
     """Where, or on what occasion, a claimed meeting was: what follows "at" or "in", up to the end of the thought."""
     if hit.signal is not Signal.MET:
         return None
-    words = list(WORD.finditer(text, hit.found.start()))
+    words = list(WORD.finditer(text, hit.start))
     for number, word in enumerate(words[: len(WORD.findall(hit.found[0])) + _PLACE_WORDS]):
         if _leads_to_a_place(word, book) and number + 1 < len(words) and not _leads_to_a_place(words[number + 1], book):
             place = _until_it_ends(text, words[number + 1 : number + 1 + _PLACE_WORDS], book)

@@ -131,7 +131,7 @@ def test_a_pitch_has_no_other_purpose() -> None:
 
 
 def test_thanks_for_advice_ask_for_none_and_meeting_somewhere_is_nothing_further_shared() -> None:
-    note = read("Thanks for your advice on my slides, we were both at the same table at the workshop.")
+    note = read("Thanks for your advice on my slides, we were both at the workshop in Porto.")
 
     assert note.signals == (Signal.MET,)
 
@@ -272,7 +272,7 @@ def test_the_corpus_is_read_as_its_labels_say() -> None:
     assert found["personal"] >= 0.98, found
     assert found["language"] >= 0.97, found
     assert found["macro"] >= 0.85, found
-    assert min(found[signal] for signal in Signal) >= 0.7, found
+    assert min(found[signal] for signal in Signal) >= 0.75, found
 
 
 @needs_corpus
