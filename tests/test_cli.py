@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from gateway.cli import main
 from tests.corpus import CORPUS, needs_corpus
 from tests.notifications import MX, linkedin
-from tests.servers import HOST, Dovecot, Login, SmtpServer, free_port
+from tests.servers import HOST, Dovecot, free_port
+from tests.submission import Login, SmtpServer
 
 KEYS = {
     *("file", "network", "kind", "authentic", "authentic_why", "case", "inviter", "note", "language"),
