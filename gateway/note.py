@@ -17,6 +17,7 @@ from gateway.thesaurus import topic_phrases
 from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
 
 _CLAUSE = re.compile(r"[.!?;:,\n]")
+_LONGEST = 4000  # characters that are read; networks allow 300, old guest forms a few more
 _BEFORE = 3  # words before a phrase in which "not" denies it
 _BEHIND = 2  # and behind it, where the language puts it there
 _PLACE_WORDS = 9  # most words of a place or an occasion
@@ -60,7 +61,7 @@ class Reader:
 
     def read(self, notification: Notification) -> Note:
         """The note of a notification: its kind, its bare text, what it claims and in which words."""
-        text = plain(notification.note or "")
+        text = plain((notification.note or "")[:_LONGEST])
         if not text.strip():
             return Note(NoteKind.DEFAULT, None, language=notification.language)
         inviter = notification.inviter.name if notification.inviter and notification.inviter.name else ""
