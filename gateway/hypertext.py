@@ -10,23 +10,32 @@ from lxml import html
 from lxml.etree import LxmlError, _Element
 
 _BLOCKS = frozenset(
-    {"address", "article", "blockquote", "body", "br", "center", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2"}
-    | {"h3", "h4", "h5", "h6", "header", "hr", "html", "li", "main", "nav", "ol", "p", "pre", "section", "table"}
-    | {"tbody", "td", "tfoot", "th", "thead", "tr", "ul"}
+    {"address", "article", "blockquote", "body", "center", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3"}
+    | {"h4", "h5", "h6", "header", "hr", "html", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tbody"}
+    | {"td", "tfoot", "th", "thead", "tr", "ul"}
 )
 _UNSEEN = frozenset({"script", "style", "head", "title", "meta", "link", "noscript", "template"})
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|max-height\s*:\s*0", re.IGNORECASE)
-# Fillers behind a preheader, and other signs nobody sees.
-_FILLER = re.compile("[\u034f\u200b\u200c\u200d\u2060\u00ad\ufeff\u2007]+")
-_SPACE = re.compile(r"[\s\u00a0]+")
+# Padding behind a preheader. One alone may be part of a word or an emoji, three in a row are nobody's.
+_FILLERS = re.compile("(?: ?[\u034f\u200b\u200c\u200d\u2060\u00ad\ufeff]){3,} ?")
+_SPACE = re.compile(r"[\s\u00a0\u2007]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text and the link it carries, if it is one."""
+    """A line of text and the link it carries, if it is one; an empty line parts paragraphs."""
 
     text: str
     url: str | None = None
+    cell: int = 0  # lines of one table cell have the same number
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    text: str
+    url: str | None
+    cell: int
+    breaks: int  # line breaks before it; two begin a paragraph
 
 
 def lines_of(source: str) -> list[Line]:
@@ -42,35 +51,46 @@ def lines_of(source: str) -> list[Line]:
 
 def _lines(page: _Element) -> Iterator[Line]:
     text: list[str] = []
-    url: str | None = None
-    for piece, link, breaks in _pieces(page):
+    breaks, line = 0, Line("")
+    for piece in _pieces(page):
+        breaks = max(breaks, 2) if piece.breaks > 1 else breaks + piece.breaks
+        if not piece.text.strip():
+            text.append(piece.text if not breaks else "")
+            continue
+        if breaks and (tidy := _tidy("".join(text))):
+            yield Line(tidy, line.url, line.cell)
+            if breaks > 1:
+                yield Line("")
         if breaks:
-            if line := _tidy("".join(text)):
-                yield Line(line, url)
-            text, url = [], None
-        text.append(piece)
-        url = url or (link if piece.strip() else None)
-    if line := _tidy("".join(text)):
-        yield Line(line, url)
+            text, line = [], Line("", cell=piece.cell)
+        line = Line("", line.url or piece.url, line.cell)
+        text.append(piece.text)
+        breaks = 0
+    if tidy := _tidy("".join(text)):
+        yield Line(tidy, line.url, line.cell)
 
 
-def _pieces(page: _Element) -> Iterator[tuple[str, str | None, bool]]:
-    """Text with the link it stands in, and whether a new line begins before it; without recursion, however deep."""
-    stack: list[tuple[_Element, str | None, bool]] = [(page, None, False)]
+def _pieces(page: _Element) -> Iterator[_Piece]:
+    """The page's text in reading order; without recursion, however deep it is nested."""
+    cells = 0
+    stack: list[tuple[_Element, str | None, int, bool]] = [(page, None, 0, False)]
     while stack:
-        element, link, leaving = stack.pop()
-        tag = element.tag if isinstance(element.tag, str) else None
+        element, url, cell, leaving = stack.pop()
+        tag = element.tag if isinstance(element.tag, str) else ""
         if leaving:
-            yield element.tail or "", link, tag in _BLOCKS
+            yield _Piece(element.tail or "", url, cell, 2 if tag in _BLOCKS else 0)
             continue
-        unseen = tag is None or tag in _UNSEEN or _HIDDEN.search(element.get("style") or "") is not None
-        stack.append((element, link, True))
-        if unseen:
+        stack.append((element, url, cell, True))
+        if not tag or tag in _UNSEEN or _HIDDEN.search(element.get("style") or ""):
             continue
-        inner = element.get("href") or link if tag == "a" else link
-        yield element.text or "", inner, tag in _BLOCKS
-        stack.extend((child, inner, False) for child in reversed(element))
+        if tag in ("td", "th"):
+            cells += 1
+            cell = cells
+        if tag == "a":
+            url = element.get("href") or url
+        yield _Piece(element.text or "", url, cell, 2 if tag in _BLOCKS else int(tag == "br"))
+        stack.extend((child, url, cell, False) for child in reversed(element))
 
 
 def _tidy(text: str) -> str:
-    return _SPACE.sub(" ", _FILLER.sub("", text)).strip()
+    return _FILLERS.sub("", _SPACE.sub(" ", text)).strip()

@@ -6,9 +6,11 @@ malformed in a place that decides becomes a defect, and a mail with defects is n
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
@@ -16,6 +18,7 @@ from email.message import Message
 from email.utils import getaddresses
 
 import mailparser
+import mailparser.core
 
 from gateway.errors import Unreadable
 from gateway.model import Mail, Mailbox
@@ -25,47 +28,67 @@ _HEADER_BYTES, _FIELD_BYTES, _FIELDS = 64 * 1024, 8 * 1024, 300
 _ENCODED_WORDS, _PARTS, _NESTING = 200, 200, 20
 # Of these there is one or none (RFC 5322 section 3.6); of two, each program believes another.
 _SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Message-ID", "Subject", "Date", "MIME-Version", "Content-Type")
-# Codecs that are no character sets, or whose decoding can be made to take for ever, are not on the list.
 _CHARSETS = re.compile(
     r"utf-?8|us-ascii|ascii|iso[-_]?8859[-_]\d{1,2}(-[ei])?|latin-?\d|windows-\d{3,4}|cp\d{3,4}|koi8-[rut]"
     r"|gb2312|gbk|gb18030|big5(-hkscs)?|shift[-_]jis|euc-(jp|kr|tw)|iso-2022-(jp|kr)(-\d)?|ks_c_5601-1987|utf-16(be|le)?",
     re.IGNORECASE,
 )
+_CHARSET = re.compile(rb"(?:[^\r\n]|\r?\n[ \t])*?charset\s*=\s*\"?([^\s\";]+)")
+_WORD_CHARSET = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[bq]\?", re.IGNORECASE)
+_FIELD_END = re.compile(rb"\r?\n(?![ \t])")
+_FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,120}@[!-;=?-~]{1,120}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _FOLD = re.compile(r"\r?\n[ \t]?|\r")
-# Invisible, or turning the direction of what follows: nothing a person reads.
-_INVISIBLE = dict.fromkeys([0x034F, 0x061C, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x3164, 0xFEFF, 0xFFA0])
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Drawn as nothing though Unicode does not call them format characters.
+_INVISIBLE = dict.fromkeys([0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0])
+
+# mail-parser logs what it makes nothing of; that is for us to say, and in the mail's own words.
+mailparser.core.log.disabled = True
+
+_Fields = tuple[tuple[str, str], ...]
 
 
 def parse(raw: bytes) -> Mail:
     """The mail in these bytes; Unreadable names the cap it breaks or why nothing can be made of it."""
     head = _within_caps(raw)
+    fields = tuple(_fields(head))
     try:
         parsed = mailparser.parse_from_bytes(raw)
-        message: Message = parsed.message
-        content_types = _content_types(message)
-        text, html = _bodies(parsed, message, content_types)
+        parts = tuple(_walk(parsed.message, 0))
+        text, html = _bodies(parsed, parts)
         return Mail(
             raw=raw,
             digest=hashlib.sha256(raw).hexdigest(),
-            message_id=_message_id(message),
+            message_id=_message_id(fields),
             date=_utc(parsed.date),
-            subject=plain(_words(_one(parsed.subject))),
-            from_=_mailboxes(parsed.from_, message, "From"),
-            to=_mailboxes(parsed.to, message, "To") + _mailboxes(parsed.cc, message, "Cc"),
-            reply_to=_mailboxes(parsed.reply_to, message, "Reply-To"),
-            headers=tuple((name, _unfolded(value)) for name, value in message.items()),
+            subject=plain(_words(_first(fields, "Subject"))),
+            from_=_mailboxes(parsed.from_, fields, "From"),
+            to=_mailboxes(parsed.to, fields, "To") + _mailboxes(parsed.cc, fields, "Cc"),
+            reply_to=_mailboxes(parsed.reply_to, fields, "Reply-To"),
+            headers=fields,
             text=text,
             html=html,
-            content_types=content_types,
-            defects=tuple(_defects(message, head, raw)),
+            content_types=tuple(part.get_content_type() for part in parts),
+            defects=(*_header_defects(raw, head, fields), *_body_defects(parsed, parts)),
         )
     except Unreadable:
         raise
+    except mailparser.MailParserRecursionError as exc:
+        raise Unreadable(f"nested deeper than {_NESTING}") from exc
     except Exception as exc:
         # mail-parser lets errors of many kinds through (1 % of mutated mails); whichever it is, it cannot be read.
         raise Unreadable(f"malformed: the parser gave up ({type(exc).__name__})") from exc
+
+
+def plain(text: str) -> str:
+    """A line of text as a person would read it: white space folded, controls and format characters gone."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    visible = _FOLD.sub(" ", text).translate(_INVISIBLE)
+    kept = (c if unicodedata.category(c) not in ("Cc", "Zl", "Zp") else " " for c in visible)
+    return " ".join("".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cs")).split())
 
 
 def _within_caps(raw: bytes) -> bytes:
@@ -76,20 +99,91 @@ def _within_caps(raw: bytes) -> bytes:
     head = raw[: end.start()] if end else raw
     if len(head) > _HEADER_BYTES:
         raise Unreadable(f"header larger than {_HEADER_BYTES // 1024} KiB")
-    fields = re.split(rb"\r?\n(?![ \t])", head)
+    fields = _FIELD_END.split(head)
     if len(fields) > _FIELDS:
         raise Unreadable(f"more than {_FIELDS} header fields")
     if max(map(len, fields)) > _FIELD_BYTES:
         raise Unreadable(f"a header field larger than {_FIELD_BYTES // 1024} KiB")
     if head.count(b"=?") > _ENCODED_WORDS:
         raise Unreadable(f"more than {_ENCODED_WORDS} encoded words in the header")
-    if raw.lower().count(b"content-type:") > _PARTS:
+    content_types = raw.lower().split(b"\ncontent-type:")[1:]
+    if len(content_types) > _PARTS or raw.count(b"\n--") > 10 * _PARTS:
         raise Unreadable(f"more than {_PARTS} parts")
+    for content_type in content_types:
+        if charset := _CHARSET.match(content_type):
+            _refuse_costly(charset[1].decode("ascii", "replace"))
     return head
 
 
-def _content_types(message: Message) -> tuple[str, ...]:
-    return tuple(part.get_content_type() for part in _walk(message, 0))
+def _refuse_costly(charset: str) -> None:
+    """Unreadable for a codec that Python would run and that is no character set of mail ("punycode" takes for ever)."""
+    if _CHARSETS.fullmatch(charset):
+        return
+    try:
+        codecs.lookup(charset)
+    except (LookupError, ValueError):
+        return  # never run; an unknown character set is a defect
+    raise Unreadable(f"character set {plain(charset)[:40]}, which is none of mail")
+
+
+def _fields(head: bytes) -> Iterator[tuple[str, str]]:
+    for field in _FIELD_END.split(head):
+        name, colon, value = field.partition(b":")
+        if colon and _FIELD_NAME.fullmatch(name.rstrip()):
+            yield name.rstrip().decode("ascii"), _FOLD.sub(" ", _decoded(value)).strip()
+
+
+def _decoded(value: bytes) -> str:
+    """Header text; what is neither ASCII nor UTF-8 comes from the years before it, when it was Latin-1."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _all(fields: _Fields, name: str) -> list[str]:
+    return [value for key, value in fields if key.lower() == name.lower()]
+
+
+def _first(fields: _Fields, name: str) -> str:
+    return next(iter(_all(fields, name)), "")
+
+
+def _words(text: str) -> str:
+    """Encoded words decoded, also split ones and those that stand in quotes."""
+    if "=?" not in text or not all(map(_CHARSETS.fullmatch, _WORD_CHARSET.findall(text))):
+        return text
+    try:
+        return str(make_header(decode_header(text)))
+    except (LookupError, ValueError):
+        return text
+
+
+def _mailboxes(parsed: list[tuple[str, str]], fields: _Fields, field: str) -> tuple[Mailbox, ...]:
+    # mail-parser is strict where real mail is not ("a..b@c") and loses what is not ASCII; the standard library's
+    # reading is the second try.
+    texts = _all(fields, field)
+    found = parsed if parsed and all(map(str.isascii, texts)) else getaddresses(texts)
+    return tuple(_mailbox(name, address) for name, address in found if "@" in address)
+
+
+def _mailbox(name: str, address: str) -> Mailbox:
+    local, _, domain = plain(address).rpartition("@")
+    return Mailbox(plain(_words(name)), f"{local}@{domain.lower()}")
+
+
+def _message_id(fields: _Fields) -> str | None:
+    found = _first(fields, "Message-ID")
+    return found if _MESSAGE_ID.fullmatch(found) else None
+
+
+def _utc(date: datetime | None) -> datetime | None:
+    if date is None:
+        return None
+    try:
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _walk(part: Message, depth: int) -> Iterator[Message]:
@@ -101,13 +195,14 @@ def _walk(part: Message, depth: int) -> Iterator[Message]:
             yield from _walk(inner, depth + 1)  # type: ignore[arg-type]
 
 
-def _bodies(parsed: mailparser.MailParser, message: Message, content_types: tuple[str, ...]) -> tuple[str, str]:
+def _bodies(parsed: mailparser.MailParser, parts: tuple[Message, ...]) -> tuple[str, str]:
     """The first text and HTML body of the mail itself, never those of a mail attached to it."""
-    if not any(kind.startswith("message/") for kind in content_types):
+    if not any(part.get_content_maintype() == "message" for part in parts):
         return _body(next(iter(parsed.text_plain), "")), _body(next(iter(parsed.text_html), ""))
     texts: dict[str, str] = {}
-    for part in _own_parts(message):
-        texts.setdefault(part.get_content_type(), _decoded(part))
+    for part in _own_parts(parts[0]):
+        if part.get_content_disposition() != "attachment":
+            texts.setdefault(part.get_content_type(), _part_text(part))
     return _body(texts.get("text/plain", "")), _body(texts.get("text/html", ""))
 
 
@@ -121,80 +216,44 @@ def _own_parts(part: Message) -> Iterator[Message]:
         yield from _own_parts(inner)  # type: ignore[arg-type]
 
 
-def _decoded(part: Message) -> str:
+def _part_text(part: Message) -> str:
     payload = part.get_payload(decode=True)
-    if not isinstance(payload, bytes):
+    charset = part.get_content_charset("utf-8")
+    if not isinstance(payload, bytes) or not _CHARSETS.fullmatch(charset):
         return ""
-    return payload.decode(part.get_content_charset("utf-8"), "replace")
+    return payload.decode(charset, "replace")
 
 
 def _body(text: str) -> str:
-    lines = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in lines if c in "\n\t" or unicodedata.category(c) != "Cc")
+    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def plain(text: str) -> str:
-    """A line of text as a person would read it: white space folded, controls and format characters gone."""
-    visible = _FOLD.sub(" ", text).translate(_INVISIBLE)
-    kept = (c if unicodedata.category(c) not in ("Cc", "Zl", "Zp") else " " for c in visible)
-    return " ".join("".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cs", "Co", "Cn")).split())
-
-
-def _one(value: str | list[str]) -> str:
-    # mail-parser gives a list where a field stands twice; the defect is noted elsewhere.
-    return value if isinstance(value, str) else next(iter(value), "")
-
-
-def _unfolded(value: object) -> str:
-    return _FOLD.sub(" ", str(value)).strip()
-
-
-def _mailboxes(parsed: list[tuple[str, str]], message: Message, field: str) -> tuple[Mailbox, ...]:
-    # mail-parser is strict where real mail is not ("a..b@c"); the standard library's reading is the second try.
-    found = parsed or getaddresses([str(value) for value in message.get_all(field, [])])
-    return tuple(_mailbox(name, address) for name, address in found if address)
-
-
-def _mailbox(name: str, address: str) -> Mailbox:
-    local, _, domain = plain(address).rpartition("@")
-    return Mailbox(plain(_words(name)), f"{local}@{domain.lower()}")
-
-
-def _words(text: str) -> str:
-    """Encoded words decoded that mail-parser left alone, such as one that holds a line break."""
-    if "=?" not in text:
-        return text
-    try:
-        return str(make_header(decode_header(text)))
-    except (LookupError, ValueError):
-        return text
-
-
-def _message_id(message: Message) -> str | None:
-    found = _unfolded(message.get("Message-ID", ""))
-    return found if _MESSAGE_ID.fullmatch(found) else None
-
-
-def _utc(date: datetime | None) -> datetime | None:
-    if date is None:
-        return None
-    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-
-
-def _defects(message: Message, head: bytes, raw: bytes) -> Iterator[str]:
+def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:
     """What is malformed where it decides; any of it keeps the mail from being answered."""
-    for field in _SINGLE:
-        if len(message.get_all(field, [])) > 1:
-            yield f"more than one {field} field"
+    counts = Counter(name.lower() for name, _ in fields)
+    yield from (f"more than one {field} field" for field in _SINGLE if counts[field.lower()] > 1)
     if b"\0" in raw:
         yield "a NUL character"
     if re.search(rb"\r(?!\n)", head):
         yield "a bare carriage return in the header"
-    authors = getaddresses([str(value) for value in message.get_all("From", [])])
+    if len(fields) < len(_FIELD_END.split(head.removeprefix(b"From "))) - head.startswith(b"From "):
+        yield "a line in the header that is no field"
+    authors = getaddresses(_all(fields, "From"))
     if len(authors) != 1 or not _ADDRESS.fullmatch(authors[0][1]):
         yield "no From field with exactly one address"
-    for part in _walk(message, 0):
+    if not all(_CHARSETS.fullmatch(found) for _, value in fields for found in _WORD_CHARSET.findall(value)):
+        yield "an unknown character set in the header"
+
+
+def _body_defects(parsed: mailparser.MailParser, parts: tuple[Message, ...]) -> Iterator[str]:
+    for part in parts:
         charset = part.get_content_charset()
         if charset and not _CHARSETS.fullmatch(charset):
             yield f"unknown character set {plain(charset)[:40]}"
-            return
+    found = {type(defect).__name__ for part in parts for defect in part.defects}
+    if any(name.startswith("InvalidBase64") for name in found):
+        yield "broken base64"
+    if any("Boundary" in name for name in found):
+        yield "parts without their boundaries"
+    if "replacement characters" in str(parsed.defects):
+        yield "text that is not in the character set it claims"

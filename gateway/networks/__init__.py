@@ -8,7 +8,6 @@ import pkgutil
 import re
 from collections.abc import Sequence
 from typing import Protocol, cast
-from urllib.parse import parse_qs, urlsplit
 
 from gateway.cases import INVITES
 from gateway.errors import Ambiguous
@@ -62,16 +61,3 @@ def comes_from(mail: Mail, domain: str) -> bool:
 def is_within(host: str, domain: str) -> bool:
     """Whether a host is a domain or below it."""
     return host == domain or host.endswith(f".{domain}")
-
-
-def linkedin_profile(url: str) -> str | None:
-    """A LinkedIn link reduced to the profile it leads to; None when it leads to none, or out of the network."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not is_within((parts.hostname or "").lower(), "linkedin.com"):
-        return None
-    path = parts.path.removeprefix("/comm").rstrip("/")
-    if path.startswith("/in/") and path.count("/") == 2:
-        return f"https://www.linkedin.com{path}"
-    if path == "/profile/view" and (ids := parse_qs(parts.query).get("id")):
-        return f"https://www.linkedin.com/profile/view?id={ids[0]}"
-    return None

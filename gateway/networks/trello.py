@@ -13,7 +13,8 @@ NAME = "trello"
 SEARCH = (("FROM", "trello.com"),)
 _FORMS = ((Kind.INVITATION, r"(?P<name>.+?) (has )?(invited|added) you to (their|the|a) (board|workspace)\b.*"),)
 _NOTE = re.compile(
-    r"^A note from [^\n]+:\s*\n(?P<note>.+?)\n\s*(Go to (board|workspace)|Join|View|https://)", re.S | re.M
+    r"^A note from [^\n]+:\s*\n(?P<note>.+?)\s*(?:\n\s*(?:Go to (?:board|workspace)|Join|View|https://)|\Z)",
+    re.S | re.M,
 )
 
 
