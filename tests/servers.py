@@ -80,6 +80,10 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  # All come from one address: a wrong password in one test would slow down the next.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service lmtp {{
   inet_listener lmtp {{
@@ -188,9 +192,11 @@ class Dovecot:
             self._process.stderr.close()
         self._process = None
 
-    def user(self, name: str | None = None) -> Login:
+    def user(self, name: str | None = None, *, password: str | None = None) -> Login:
         """A new mailbox."""
-        login = Login(name or f"{secrets.token_hex(4)}@example.org", f"correct horse {secrets.token_hex(4)}")
+        login = Login(
+            name or f"{secrets.token_hex(4)}@example.org", password or f"correct horse {secrets.token_hex(4)}"
+        )
         home = self._home(login)
         home.mkdir()
         uid, gid = os.geteuid(), os.getegid()
@@ -221,15 +227,15 @@ class Dovecot:
             found = client.fetch(client.search(), ["FLAGS", "BODY.PEEK[]"])
         return [{**item, b"FLAGS": set(item[b"FLAGS"]) - {b"\\Recent"}} for _, item in sorted(found.items())]
 
-    def forget_uids(self, login: Login) -> None:
-        """Lose the numbers of the inbox's mails; the next session finds another UIDVALIDITY."""
+    def renumber(self, login: Login) -> None:
+        """Number the mails of the inbox anew, under another UIDVALIDITY, as after a restored backup."""
         maildir = self._home(login) / "Maildir"
-        for file in (
-            maildir / "dovecot-uidlist",
-            *maildir.glob("dovecot*index*"),
-            *maildir.glob("dovecot-uidvalidity*"),
-        ):
-            file.unlink(missing_ok=True)
+        uids = maildir / "dovecot-uidlist"
+        header = uids.read_text("utf-8").split()
+        validity = next(int(field[1:]) for field in header if field.startswith("V"))
+        uids.write_text(f"3 V{validity + 1} N1\n", "utf-8")
+        for index in maildir.glob("dovecot*index*"):
+            index.unlink()
 
     def _home(self, login: Login) -> Path:
         return self.folder / "mail" / login.user

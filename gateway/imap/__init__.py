@@ -70,6 +70,7 @@ class Session:
     _folders: Folders
     _folder: str = "INBOX"
     _selected: Selected = Selected(0, 0, 0, takes_keywords=False)
+    _exists: int = 0  # mails in the folder, as far as the server has told
 
     def close(self) -> None:
         """Hang up; an answer is not waited for."""
@@ -104,6 +105,7 @@ class Session:
             exists=int(found[b"EXISTS"]),
             takes_keywords=b"\\*" in found.get(b"PERMANENTFLAGS", ()),
         )
+        self._exists = self._selected.exists
         return self._selected
 
     def ensure(self, folder: str) -> None:
@@ -270,9 +272,23 @@ class Session:
         return True
 
     def idle_check(self, timeout: float = 0) -> bool:
-        """Whether the server said anything within so many seconds; MailboxFailed when it is gone."""
+        """Whether the server, heard out as soon as it speaks within so many seconds, tells of new mail."""
         with told(f"listening in {self._folder!r} on {self.place}"):
-            return bool(self._client.idle_check(timeout))
+            said = self._client.idle_check(timeout)
+        news = [self._is_news(response) for response in said]
+        return any(news)
+
+    def _is_news(self, response: tuple[Any, ...]) -> bool:
+        match response:
+            case (b"BYE", *_):
+                raise MailboxFailed(f"{self.place} said goodbye")
+            case (_, b"EXPUNGE"):
+                self._exists -= 1
+            case (int(exists), b"EXISTS"):
+                more = exists > self._exists
+                self._exists = exists
+                return more
+        return False
 
     def idle_done(self) -> None:
         """Stop listening."""

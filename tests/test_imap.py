@@ -1,0 +1,512 @@
+"""A session with a real Dovecot, beside the owner's other mail programs."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from imapclient import SocketTimeout
+from pydantic import SecretStr
+
+from gateway import imap
+from gateway.config import Imap, Smtp
+from gateway.errors import MailboxFailed
+from gateway.imap import Fetched, Session, client
+from gateway.networks import networks
+from tests.certificates import HOST, Certificate
+from tests.servers import Dovecot
+from tests.submission import Login
+
+PASSWORD = Smtp.model_validate({"host": HOST, "user": "x", "password": {"env": "UNUSED"}}).password
+
+
+def mail(number: int, *, sender: str = "Network <invitations@network.example>", size: int = 0) -> bytes:
+    head = f"From: {sender}\r\nSubject: number {number}\r\nMessage-ID: <{number}@network.example>\r\n\r\n"
+    return head.encode() + b"x" * size + b"\r\n"
+
+
+def account(server: Dovecot, login: Login, **other: object) -> Imap:
+    settings = Imap(
+        host=HOST, port=server.imaps_port, user=login.user, password=PASSWORD, ca_file=server.certificate.chain
+    )
+    return settings.model_copy(update=other)
+
+
+def connect(server: Dovecot, login: Login, **other: object) -> Session:
+    return imap.connect(account(server, login, **other), lambda: SecretStr(login.password))
+
+
+@contextmanager
+def session(server: Dovecot, login: Login, folder: str = "INBOX", **other: object) -> Iterator[Session]:
+    opened = connect(server, login, **other)
+    opened.select(folder)
+    yield opened
+    opened.close()
+
+
+def subjects(server: Dovecot, login: Login, folder: str) -> list[str]:
+    found = [item[b"BODY[]"] for item in server.mails(login, folder)]
+    return [raw.partition(b"Subject: ")[2].partition(b"\r\n")[0].decode() for raw in found]
+
+
+def heard_within(opened: Session, seconds: float) -> bool:
+    """Whether news came, however often the server said something else."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if opened.idle_check(left):
+            return True
+    return False
+
+
+@pytest.fixture(name="login")
+def _login(dovecot: Dovecot) -> Login:
+    return dovecot.user()
+
+
+@pytest.fixture(name="own_dovecot")
+def _own_dovecot() -> Iterator[Callable[..., Dovecot]]:
+    """Makes Dovecots that are configured otherwise, or that may be hurt."""
+    with TemporaryDirectory(prefix="rsvpd-dovecot-") as folder:
+        made: list[Dovecot] = []
+
+        def make(**settings: object) -> Dovecot:
+            home = Path(folder, str(len(made)))
+            home.mkdir()
+            Path(folder).chmod(0o755)
+            server = Dovecot(home, **settings)  # type: ignore[arg-type]
+            server.start()
+            made.append(server)
+            return server
+
+        yield make
+        for server in made:
+            server.kill()
+
+
+# Connecting
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+@pytest.mark.parametrize("password", ["correct horse", "schlüssel", 'a\\b"c{5}'])
+def test_a_session_opens_over_tls_with_any_password(
+    own_dovecot: Callable[..., Dovecot], tls: str, password: str
+) -> None:
+    server = own_dovecot()
+    login = server.user(password=password)
+    port = server.imaps_port if tls == "implicit" else server.imap_port
+
+    with session(server, login, tls=tls, port=port) as opened:
+        assert {"IDLE", "MOVE", "UIDPLUS"} <= opened.capabilities
+
+
+def test_a_wrong_password_is_for_the_owner_to_mend(dovecot: Dovecot, login: Login) -> None:
+    with pytest.raises(MailboxFailed) as failed:
+        connect(dovecot, Login(login.user, "guessed"))
+
+    assert str(failed.value) == (
+        f"{HOST}:{dovecot.imaps_port} refused the login of {login.user} "
+        "([AUTHENTICATIONFAILED] Authentication failed.); check user and password"
+    )
+    assert failed.value.permanent
+
+
+def test_a_password_that_cannot_be_read_is_for_the_owner_to_mend(dovecot: Dovecot, login: Login) -> None:
+    def secret() -> SecretStr:
+        raise LookupError("environment variable IMAP_PASSWORD is not set")
+
+    with pytest.raises(MailboxFailed, match="IMAP_PASSWORD is not set") as failed:
+        imap.connect(account(dovecot, login), secret)
+
+    assert failed.value.permanent
+
+
+@pytest.mark.parametrize(("port", "tls"), [("imaps_port", "implicit"), ("imap_port", "starttls")])
+def test_no_password_goes_to_a_server_that_cannot_prove_who_it_is(
+    dovecot: Dovecot, login: Login, tmp_path: Path, port: str, tls: str
+) -> None:
+    stranger = Certificate.make(tmp_path)
+
+    with pytest.raises(MailboxFailed, match="its certificate is not valid") as failed:
+        connect(dovecot, login, port=getattr(dovecot, port), tls=tls, ca_file=stranger.chain)
+
+    assert failed.value.permanent
+    assert f"user=<{login.user}>" not in dovecot.log
+
+
+def test_a_certificate_of_another_host_is_not_enough(dovecot: Dovecot, login: Login) -> None:
+    with pytest.raises(MailboxFailed, match=r"its certificate is not valid .*mismatch"):
+        connect(dovecot, login, host="localhost")
+
+
+def test_a_port_without_tls_is_named(dovecot: Dovecot, login: Login) -> None:
+    with pytest.raises(MailboxFailed, match=r"no TLS on this port .*check port and tls"):
+        connect(dovecot, login, port=dovecot.imap_port)
+
+
+def test_a_host_that_is_not_there_is_named_and_tried_again(dovecot: Dovecot, login: Login) -> None:
+    with pytest.raises(MailboxFailed, match=f"{HOST}:1: nothing listens there; check host and port") as failed:
+        connect(dovecot, login, port=1)
+
+    assert not failed.value.permanent
+
+
+# Folders
+
+
+def test_a_missing_folder_is_named_with_those_that_are_there(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    with session(dovecot, login) as opened:
+        for ask in (
+            lambda: opened.file([1], "Nowhere"),
+            lambda: opened.append("Nowhere", mail(2)),
+            lambda: opened.select("Nowhere"),
+        ):
+            with pytest.raises(MailboxFailed, match=r"no folder 'Nowhere'; .*\[imap\.folders\].*INBOX") as failed:
+                ask()
+
+            assert failed.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("separator", "prefix", "made"),
+    [
+        ("/", "", "Invitations/Accept"),
+        (".", "INBOX.", "INBOX.Invitations.Accept"),
+        ("/", "INBOX/", "INBOX/Invitations/Accept"),
+    ],
+)
+def test_folders_are_made_and_found_in_the_servers_spelling(
+    own_dovecot: Callable[..., Dovecot], separator: str, prefix: str, made: str
+) -> None:
+    server = own_dovecot(separator=separator, prefix=prefix)
+    login = server.user()
+    server.deliver(login, mail(1))
+    with session(server, login) as opened:
+        opened.ensure("Invitations/Accept")
+        opened.ensure("Invitations/Accept")
+        opened.file([1], "Invitations/Accept")
+        sent = opened.special("\\Sent")
+        opened.append(sent, mail(2))
+
+    assert subjects(server, login, made) == ["number 1"]
+    assert subjects(server, login, f"{prefix}Sent") == ["number 2"]
+    with server.client(login) as other:
+        assert made in [name for _, _, name in other.list_sub_folders()]
+    with session(server, login, "Invitations/Accept") as opened:
+        assert opened.uids(since=1) == [1]
+
+
+def test_the_owners_word_on_a_special_folder_counts_more_than_the_servers(dovecot: Dovecot, login: Login) -> None:
+    with session(dovecot, login) as opened:
+        assert (opened.special("\\Sent"), opened.special("\\Sent", "Outbox")) == ("Sent", "Outbox")
+
+
+def test_a_folder_with_any_letters_can_be_made(dovecot: Dovecot, login: Login) -> None:
+    name = 'Einladungen/Prüfen & "mehr"'
+    with session(dovecot, login) as opened:
+        opened.ensure(name)
+        opened.append(name, mail(1))
+
+        assert opened.select(name).exists == 1
+
+
+# Looking
+
+
+def test_a_look_finds_what_came_since_from_any_of_the_senders(dovecot: Dovecot, login: Login) -> None:
+    for number, sender in enumerate(("a@one.example", "b@other.example", "c@two.example", "d@one.example"), 1):
+        dovecot.deliver(login, mail(number, sender=sender))
+    senders = (("FROM", "one.example"), ("FROM", "two.example"), ("HEADER", "Message-ID", "<nobody@x>"))
+    with session(dovecot, login) as opened:
+        looks = [opened.look(senders, since_uid=since) for since in (1, 2, 4, 5, 400)]
+
+        assert looks == [[1, 3, 4], [3, 4], [4], [], []]
+        assert opened.look((), since_uid=1) == []
+        assert opened.uids(since=3) == [3, 4]
+
+
+def test_a_large_folder_is_searched_in_parts(dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(1, 8):
+        dovecot.deliver(login, mail(number))
+    monkeypatch.setattr(imap, "_ANSWER", 2)
+    with session(dovecot, login) as opened:
+        assert opened.uids(since=2) == [2, 3, 4, 5, 6, 7]
+        assert opened.look((("SUBJECT", "number 7"),), since_uid=1) == [7]
+
+
+def test_dovecot_understands_the_searches_of_all_networks_and_of_a_hundred_more(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    criteria = [criterion for network in networks() for criterion in network.SEARCH]
+    many = [("FROM", f"network{number}.example") for number in range(100)]
+    with session(dovecot, login) as opened:
+        assert opened.look(criteria, since_uid=1) == []
+        assert opened.look([*many, ("FROM", "network.example")], since_uid=1) == [1]
+
+
+INJECTIONS = [
+    "<x\r\nA9 DELETE Victim\r\n@a>",
+    "<x\nA9 DELETE Victim@a>",
+    "<x\0@a>",
+    '<x" DELETED "@a>',
+    "<x{5}@a>",
+    "<x@a>\r\n",
+    "<x @a>",
+    "<ö@a>",
+    "<" + "x" * 300 + "@a>",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_nothing_out_of_a_mail_becomes_a_command(dovecot: Dovecot, login: Login, text: str) -> None:
+    with dovecot.client(login) as other:
+        other.create_folder("Victim")
+    with session(dovecot, login) as opened:
+        assert opened.find_message_id("INBOX", text) == []
+        if not text.isprintable() or not text.isascii():
+            with pytest.raises(ValueError, match="does not go into an IMAP command"):
+                opened.look([("SUBJECT", text)], since_uid=1)
+        opened.noop()
+
+        assert opened.select("Victim").exists == 0
+
+
+@pytest.mark.parametrize("message_id", ['<a"b@x.example>', "<a(b)c\\d@x.example>", "<{5}@x.example>", "<*%@x.example>"])
+def test_a_strange_message_id_is_found_all_the_same(dovecot: Dovecot, login: Login, message_id: str) -> None:
+    dovecot.deliver(login, mail(1))
+    dovecot.deliver(login, f"Message-ID: {message_id}\r\nSubject: strange\r\n\r\n".encode())
+    with session(dovecot, login) as opened:
+        assert opened.find_message_id("INBOX", message_id) == [2]
+
+
+@pytest.mark.parametrize("keyword", ["bad key", "x)", "\\Deleted", "$A\r\nA9 LOGOUT", ""])
+def test_a_keyword_that_is_none_is_refused(dovecot: Dovecot, login: Login, keyword: str) -> None:
+    with session(dovecot, login) as opened, pytest.raises(ValueError, match="is no IMAP keyword"):
+        opened.add_keyword([1], keyword)
+
+
+# Fetching
+
+
+def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(dovecot: Dovecot, login: Login) -> None:
+    with dovecot.client(login) as other:
+        other.append("INBOX", mail(1), [b"\\Flagged", b"$Work"])
+        other.append("INBOX", mail(2))
+    before = dovecot.mails(login)
+    with session(dovecot, login) as opened:
+        fetched = list(opened.fetch([1, 2], largest=10_000))
+
+    whole = [Fetched(f.uid, f.flags - {"\\Recent"}, f.raw, f.whole) for f in fetched]
+    assert whole == [Fetched(1, frozenset({"\\Flagged", "$Work"}), mail(1)), Fetched(2, frozenset(), mail(2))]
+    assert dovecot.mails(login) == before
+
+
+def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, login: Login) -> None:
+    with dovecot.client(login) as other:
+        other.append("INBOX", mail(1, size=90_000))
+        other.append("INBOX", mail(2))
+    with session(dovecot, login) as opened:
+        fetched = {f.uid: (f.whole, len(f.raw) < 1000, f.raw[:5]) for f in opened.fetch([1, 2], largest=50_000)}
+
+    assert fetched == {1: (False, True, b"From:"), 2: (True, True, b"From:")}
+
+
+def test_more_mails_than_fit_into_a_batch_all_come(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap, "_UIDS", 7)
+    monkeypatch.setattr(imap, "_BATCH", 3)
+    monkeypatch.setattr(imap, "_BATCH_BYTES", 3000)
+    with dovecot.client(login) as other:
+        for number in range(1, 20):
+            other.append("INBOX", mail(number, size=1000 * (number % 3)))
+    with session(dovecot, login) as opened:
+        uids = opened.uids(since=1)
+        fetched = [f.uid for f in opened.fetch(uids, largest=10_000)]
+        headers = dict(opened.headers(uids, ["SUBJECT", "MESSAGE-ID"]))
+
+    assert sorted(fetched) == uids
+    assert headers[19] == b"Subject: number 19\r\nMessage-ID: <19@network.example>\r\n\r\n"
+    assert len(headers) == 19
+
+
+def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login) -> None:
+    for number in range(1, 7):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened, dovecot.client(login) as other:
+        opened.ensure("Elsewhere")
+        remove(other, 2)
+        fetched = [f.uid for f in opened.fetch([1, 2, 3, 99], largest=10_000)]
+        remove(other, 3)
+        opened.add_keyword([1, 3], "$RsvpdSeen")
+        remove(other, 4)
+        opened.file([1, 4, 5], "Elsewhere")
+        remove(other, 6)
+        opened.file([6], "Elsewhere")
+
+    assert fetched == [1, 3]
+    assert subjects(dovecot, login, "Elsewhere") == ["number 1", "number 5"]
+    assert subjects(dovecot, login, "INBOX") == []
+
+
+def remove(other: client.Client, uid: int) -> None:
+    other.delete_messages([uid])
+    other.uid_expunge([uid])
+
+
+# Filing
+
+
+@pytest.mark.parametrize(
+    ("without", "left"),
+    [((), []), (("MOVE",), []), (("MOVE", "UIDPLUS"), [{b"\\Deleted"}])],
+    ids=["move", "copy", "copy and flag"],
+)
+def test_filing_takes_the_mails_and_nothing_that_the_owner_has_flagged(
+    own_dovecot: Callable[..., Dovecot], without: tuple[str, ...], left: list[set[bytes]]
+) -> None:
+    server = own_dovecot(without=without)
+    login = server.user()
+    for number in range(1, 4):
+        server.deliver(login, mail(number))
+    with server.client(login) as other:
+        other.add_flags([1], [b"\\Deleted"])
+        other.add_flags([2], [b"\\Flagged", b"$Work"])
+    untouched = [server.mails(login)[i] for i in (0, 1)]
+    with session(server, login) as opened:
+        opened.ensure("Invitations/Review")
+        opened.add_keyword([3], "$RsvpdSeen")
+        opened.file([3], "Invitations/Review")
+        assert set(without).isdisjoint(opened.capabilities)
+
+    inbox = server.mails(login)
+    assert [mail for mail in inbox if mail[b"SEQ"] < 3] == untouched
+    assert [mail[b"FLAGS"] - {b"$RsvpdSeen"} for mail in inbox if mail[b"SEQ"] == 3] == left
+    (filed,) = server.mails(login, "Invitations/Review")
+    assert filed[b"FLAGS"] == {b"$RsvpdSeen"}
+
+
+def test_an_answered_mail_is_marked_and_stays_unread(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    with session(dovecot, login) as opened:
+        opened.mark_answered([1, 99])
+
+    assert [item[b"FLAGS"] for item in dovecot.mails(login)] == [{b"\\Answered"}]
+
+
+def test_an_appended_mail_is_there_as_it_was_given(dovecot: Dovecot, login: Login) -> None:
+    with session(dovecot, login) as opened:
+        uid = opened.append("Drafts", mail(1), ["\\Draft", "\\Seen"])
+        found = opened.find_message_id("Drafts", "<1@network.example>")
+
+    (draft,) = dovecot.mails(login, "Drafts")
+    assert (uid, found) == (1, [1])
+    assert (draft[b"BODY[]"], draft[b"FLAGS"]) == (mail(1), {b"\\Draft", b"\\Seen"})
+
+
+def test_a_folder_that_was_renumbered_says_so(own_dovecot: Callable[..., Dovecot]) -> None:
+    server = own_dovecot()
+    login = server.user()
+    for number in range(1, 4):
+        server.deliver(login, mail(number))
+    with session(server, login) as opened:
+        opened.ensure("Elsewhere")
+        opened.file([1, 2], "Elsewhere")
+        before = opened.select("INBOX")
+    server.renumber(login)
+    with session(server, login) as opened:
+        after = opened.select("INBOX")
+
+        assert (before.exists, before.uidnext, after.exists, after.uidnext) == (1, 4, 1, 2)
+        assert before.uidvalidity != after.uidvalidity
+
+
+# Listening
+
+
+def test_a_new_mail_is_heard_and_the_owners_reading_is_not(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    with session(dovecot, login) as opened, dovecot.client(login) as other:
+        opened.idle_start()
+        other.add_flags([1], [b"\\Seen"])
+        remove(other, 1)
+        read = heard_within(opened, 3)
+        dovecot.deliver(login, mail(2))
+        arrived = heard_within(opened, 10)
+        opened.idle_done()
+
+        assert (read, arrived, opened.uids(since=1)) == (False, True, [2])
+
+
+def test_no_mail_that_comes_while_listening_begins_is_missed(dovecot: Dovecot, login: Login) -> None:
+    missed = 0
+    with session(dovecot, login) as opened, selectors.DefaultSelector() as selector:
+        for number in range(1, 21):
+            opened.select("INBOX")
+            dovecot.deliver(login, mail(number))
+            opened.idle_start()
+            if not opened.idle_check():
+                key = selector.register(opened.socket(), selectors.EVENT_READ)
+                missed += not selector.select(5)
+                selector.unregister(key.fileobj)
+            opened.idle_done()
+
+    assert missed == 0
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_a_server_that_dies_is_noticed_at_once(own_dovecot: Callable[..., Dovecot], tls: str) -> None:
+    server = own_dovecot()
+    login = server.user()
+    port = server.imaps_port if tls == "implicit" else server.imap_port
+    with session(server, login, tls=tls, port=port) as opened, selectors.DefaultSelector() as selector:
+        opened.idle_start()
+        opened.idle_check()
+        selector.register(opened.socket(), selectors.EVENT_READ)
+        server.kill()
+
+        assert selector.select(5)
+        with pytest.raises(MailboxFailed, match="connection lost") as failed:
+            opened.idle_check()
+        assert not failed.value.permanent
+        with pytest.raises(MailboxFailed):
+            opened.noop()
+
+
+def test_a_server_that_freezes_is_noticed_when_it_is_spoken_to(
+    own_dovecot: Callable[..., Dovecot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_TIMEOUT", SocketTimeout(connect=1, read=1))
+    server = own_dovecot()
+    login = server.user()
+    with session(server, login) as opened:
+        opened.idle_start()
+        server.freeze()
+
+        assert not opened.idle_check(0.2)
+        with pytest.raises(MailboxFailed, match="connection lost") as failed:
+            opened.idle_done()
+        assert not failed.value.permanent
+        with pytest.raises(MailboxFailed):
+            opened.select("INBOX")
+    with pytest.raises(MailboxFailed, match="does not answer"):
+        connect(server, login)
+
+
+def test_a_server_that_was_restarted_serves_a_new_session(own_dovecot: Callable[..., Dovecot]) -> None:
+    server = own_dovecot()
+    login = server.user()
+    with session(server, login) as opened:
+        server.stop()
+        server.start()
+        with pytest.raises(MailboxFailed):
+            opened.uids(since=1)
+    server.deliver(login, mail(1))
+
+    with session(server, login) as opened:
+        assert opened.uids(since=1) == [1]
