@@ -25,36 +25,6 @@ class Affiliation(StrEnum):
 
 _WORD = re.compile(r"\w+")
 _BARS = re.compile(r"\s*[|·•▪◦]\s*|\s+[-–—/]\s+")
-_SMALL = frozenset(
-    [
-        "of",
-        "the",
-        "at",
-        "in",
-        "for",
-        "and",
-        "de",
-        "del",
-        "de",
-        "la",
-        "le",
-        "les",
-        "los",
-        "las",
-        "l",
-        "di",
-        "degli",
-        "studi",
-        "da",
-        "do",
-        "dos",
-        "der",
-        "die",
-        "das",
-        "zu",
-        "van",
-    ]
-)
 # "Prof. Miller" and "M.Sc. in" end no sentence: what follows a full stop must be long enough to be one.
 _SENTENCE_ENDS = re.compile(r"[!?;:\n]+|(?<=[a-zß)]{4})\.\s|,\s|\s(?:and|but|und|aber|et|mais|pero|ma|mas|maar)\s")
 
@@ -68,6 +38,7 @@ class _Span(NamedTuple):
 class _Words:
     """The word lists of all languages, ready to search with."""
 
+    small: frozenset[str]  # do not count in the name of an institution
     kinds: dict[str, str]  # word -> the kind of institution it means
     student: re.Pattern[str]
     postdoc: re.Pattern[str]
@@ -98,6 +69,7 @@ def _words() -> _Words:
         return re.compile(rf"(?<!\w)(?:{any_of(name)})(?!\w)")
 
     return _Words(
+        small=frozenset(word for table in tables for word in table["small"].split()),
         kinds={word: kind for table in tables for kind, words in table["kinds"].items() for word in words},
         student=whole("student"),
         postdoc=whole("postdoc"),
@@ -159,13 +131,13 @@ class _Token(NamedTuple):
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    kinds = _words().kinds
+    kinds, small = _words().kinds, _words().small
     for found in _WORD.finditer(text):
         word = found[0]
         if word == "tu":
             yield _Token("+technical", _Span(*found.span()))
             yield _Token("+university", _Span(*found.span()))
-        elif word not in _SMALL:
+        elif word not in small:
             yield _Token(f"+{kinds[word]}" if word in kinds else word, _Span(*found.span()))
 
 

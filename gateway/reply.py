@@ -22,6 +22,7 @@ from gateway.errors import BadTemplate
 from gateway.model import Channel, Decision, Findings, Reply, Verdict
 from gateway.networks import is_within, networks
 from gateway.policy import Policy, group_for
+from gateway.rules import Group
 from gateway.salutation import NOBODY, Salutation, salutation
 
 LONGEST_SHORT = 200  # characters that the tightest network takes
@@ -132,7 +133,7 @@ class Replies:
             return None
         whom = salutation(findings.notification)
         group = group_for(findings, self.policy) or next(iter(self.policy.groups), None)
-        link = {"group_url": group.url, "group_name": group.name} if group else {"group_url": "", "group_name": ""}
+        link = _link(group)
         language = self._language(decision.template, findings.note.language)
         subject, body = self._mail(decision.template, language, whom, link)
         short = self._short(decision.template, language, whom, link, findings.notification.limit)
@@ -141,13 +142,25 @@ class Replies:
 
     def check(self) -> None:
         """Render every template the policy uses, with a name and without; BadTemplate names the first fault."""
-        link = {"group_url": "https://example.org/group", "group_name": "Example"}
-        used = dict.fromkeys(row.reply for row in self.policy.rows if row.reply)
-        for name in used:
-            for language in dict.fromkeys(self._language(name, theirs) for theirs in (None, *self.voice.answer_in)):
-                for whom in (Salutation("Ada", "Ada Miller"), NOBODY):
-                    self._mail(name, language, whom, link)
-                    self._short(name, language, whom, link, LONGEST_SHORT)
+        for name in self.used():
+            for language in self.languages(name):
+                self.sample(name, language)
+
+    def used(self) -> tuple[str, ...]:
+        """The replies that the policy gives."""
+        return tuple(dict.fromkeys(row.reply for row in self.policy.rows if row.reply))
+
+    def languages(self, name: str) -> tuple[str, ...]:
+        """The languages in which a reply may go out."""
+        return tuple(dict.fromkeys(self._language(name, theirs) for theirs in (None, *self.voice.answer_in)))
+
+    def sample(self, name: str, language: str) -> Reply:
+        """A reply as it would go to somebody without a fit name; BadTemplate when it cannot be made."""
+        link = _link(next(iter(self.policy.groups), None))
+        self._mail(name, language, Salutation("Ada", "Ada Miller"), link)
+        subject, body = self._mail(name, language, NOBODY, link)
+        short = self._short(name, language, NOBODY, link, LONGEST_SHORT)
+        return Reply(name, language, Channel.NONE, None, subject, body, short)
 
     # The template
 
@@ -214,6 +227,10 @@ class Replies:
         local, _, domain = address.lower().rpartition("@")
         in_network = any(is_within(domain, network) for network in self._network_domains)
         return not (in_network or self._network_names & set(domain.split(".")) or _SYSTEM.fullmatch(local))
+
+
+def _link(group: Group | None) -> dict[str, str]:
+    return {"group_url": group.url, "group_name": group.name} if group else {"group_url": "", "group_name": ""}
 
 
 def _faults_in(tree: nodes.Template) -> Iterator[tuple[int, str]]:
