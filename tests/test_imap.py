@@ -14,7 +14,7 @@ from imapclient import SocketTimeout
 from pydantic import SecretStr
 
 from gateway import imap
-from gateway.config import Imap, Smtp
+from gateway.config import Imap, Secret
 from gateway.errors import MailboxFailed
 from gateway.imap import Fetched, Session, client
 from gateway.networks import networks
@@ -22,7 +22,7 @@ from tests.certificates import HOST, Certificate
 from tests.servers import Dovecot
 from tests.submission import Login
 
-PASSWORD = Smtp.model_validate({"host": HOST, "user": "x", "password": {"env": "UNUSED"}}).password
+PASSWORD = Secret(env="UNUSED")
 
 
 def mail(number: int, *, sender: str = "Network <invitations@network.example>", size: int = 0) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway import smtp
-from gateway.config import Smtp
+from gateway.config import Secret, Smtp
 from gateway.demo import certificate
 from gateway.demo.background import Background
 from gateway.demo.sink import Letter, Sink
@@ -20,7 +20,7 @@ from tests.submission import Delivered, Login, SmtpServer
 
 SENDER, RECIPIENT = "ada@example.org", "olga@somewhere.example"
 MAIL = b"From: ada@example.org\r\nTo: olga@somewhere.example\r\nSubject: No\r\n\r\nDear Olga\r\n"
-SECRET = Smtp.model_validate({"host": HOST, "user": "x", "password": {"env": "UNUSED"}}).password
+SECRET = Secret(env="UNUSED")
 
 
 class Marks:

@@ -1,0 +1,222 @@
+"""A session with servers that speak early, in pieces, too little or not at all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from pydantic import SecretStr
+
+from gateway import imap
+from gateway.config import Imap, Secret
+from gateway.errors import MailboxFailed
+from gateway.imap import Session
+from tests.certificates import HOST, Certificate
+from tests.imap_script import CUT, ScriptedImap
+
+PASSWORD = Secret(env="UNUSED")
+SELECTED = "* 1 EXISTS\r\n{more}{{tag}} OK [READ-WRITE] selected\r\n"
+
+Connecting = Callable[..., tuple[ScriptedImap, Session]]
+
+
+@pytest.fixture(scope="module", name="certificate")
+def _certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate.make(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(name="connected")
+def _connected(certificate: Certificate) -> Connecting:
+    """Connects to a server that follows a script."""
+
+    def connect(
+        script: dict[str, str | tuple[str, ...]] | None = None, **settings: object
+    ) -> tuple[ScriptedImap, Session]:
+        server = ScriptedImap(certificate, script or {}, **settings)  # type: ignore[arg-type]
+        server.start()
+        account = Imap(
+            host=HOST,
+            port=server.port,
+            tls="implicit" if server.implicit else "starttls",
+            user="ada",
+            password=PASSWORD,
+            ca_file=certificate.chain,
+        )
+        return server, imap.connect(account, lambda: SecretStr("canary"))
+
+    return connect
+
+
+@pytest.mark.parametrize(
+    ("said", "news"),
+    [
+        ("+ idling\r\n* 2 EXISTS\r\n", True),
+        ("* 2 EXISTS\r\n+ idling\r\n", True),
+        ("* 2 RECENT\r\n+ idling\r\n* OK Still here\r\n* 2 EXISTS\r\n", True),
+        ("+ idling\r\n* 1 EXPUNGE\r\n* 1 EXISTS\r\n", True),
+        ("+ idling\r\n* 1 EXISTS\r\n* OK Still here\r\n* 1 FETCH (FLAGS (\\Seen))\r\n", False),
+        ("+ idling\r\n* 1 EXPUNGE\r\n", False),
+        ("+ idling\r\n", False),
+    ],
+)
+def test_what_is_said_around_the_start_of_idle_is_heard(connected: Connecting, said: str, news: bool) -> None:
+    _, session = connected({"IDLE": said})
+    session.select("INBOX")
+
+    session.idle_start()
+
+    assert session.idle_check() is news
+
+
+def test_an_answer_in_pieces_is_put_together(connected: Connecting) -> None:
+    server, session = connected({"IDLE": ("+ idling\r\n* 2 EX", "ISTS\r\n")})
+    session.select("INBOX")
+    session.idle_start()
+    threading.Timer(0.2, server.go_on.set).start()
+
+    assert session.idle_check()
+
+
+def test_a_goodbye_while_listening_ends_the_session(connected: Connecting) -> None:
+    _, session = connected({"IDLE": "+ idling\r\n* BYE closing for the night\r\n"})
+    session.select("INBOX")
+    session.idle_start()
+
+    with pytest.raises(MailboxFailed, match="said goodbye") as failed:
+        session.idle_check()
+
+    assert not failed.value.permanent
+
+
+def test_a_connection_that_ends_while_listening_is_an_error_each_time(connected: Connecting) -> None:
+    server, session = connected({"IDLE": ("+ idling\r\n", CUT)})
+    session.select("INBOX")
+    session.idle_start()
+    server.go_on.set()
+
+    for _ in range(3):
+        with pytest.raises(MailboxFailed, match="connection lost"):
+            session.idle_check(5)
+
+
+def test_an_idle_that_is_refused_is_an_error(connected: Connecting) -> None:
+    _, session = connected({"IDLE": "{tag} NO not today\r\n"})
+    session.select("INBOX")
+
+    with pytest.raises(MailboxFailed, match="not today"):
+        session.idle_start()
+
+
+def test_a_server_without_idle_is_asked_by_polling(connected: Connecting) -> None:
+    server, session = connected(capabilities="IMAP4rev1 AUTH=PLAIN")
+    session.select("INBOX")
+
+    assert session.idle_start() is False
+    assert not any("IDLE" in line for line in server.heard)
+
+
+def test_a_folder_that_keeps_no_keywords_gets_none(connected: Connecting) -> None:
+    permanent = "* OK [UIDVALIDITY 7] x\r\n* OK [PERMANENTFLAGS (\\Seen \\Answered)] x\r\n"
+    server, session = connected({"SELECT": SELECTED.format(more=permanent)})
+
+    selected = session.select("INBOX")
+    session.add_keyword([1], "$RsvpdSeen")
+
+    assert (selected.takes_keywords, selected.uidnext) == (False, 0)
+    assert not any("STORE" in line for line in server.heard)
+
+
+def test_a_folder_whose_mails_have_no_lasting_numbers_is_not_worked_on(connected: Connecting) -> None:
+    _, session = connected({"SELECT": SELECTED.format(more="")})
+
+    with pytest.raises(MailboxFailed, match="no lasting numbers") as failed:
+        session.select("INBOX")
+
+    assert failed.value.permanent
+
+
+def test_a_mail_that_comes_as_nothing_is_left_out(connected: Connecting) -> None:
+    answer = "* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS () BODY[] NIL)\r\n{tag} OK fetched\r\n"
+    _, session = connected({"UID FETCH": answer})
+    session.select("INBOX")
+
+    assert list(session.fetch([1], largest=100)) == []
+
+
+def test_well_known_names_serve_where_nothing_is_marked(connected: Connecting) -> None:
+    names = ("INBOX", "INBOX.Gesendet", "INBOX.Sent", "INBOX.Drafts")
+    listed = "".join(f'* LIST (\\{"Noselect" if name.endswith("Sent") else "Marked"}) "." {name}\r\n' for name in names)
+    _, session = connected({"LIST": listed + "{tag} OK listed\r\n"})
+
+    assert (session.special("\\Sent"), session.special("\\Drafts")) == ("INBOX.Gesendet", "INBOX.Drafts")
+
+
+def test_a_server_without_a_sent_folder_asks_for_the_owners_word(connected: Connecting) -> None:
+    _, session = connected()
+
+    with pytest.raises(MailboxFailed, match=r"name yours as sent in \[imap\.folders\]") as failed:
+        session.special("\\Sent")
+
+    assert failed.value.permanent
+
+
+@pytest.mark.parametrize(
+    ("answer", "permanent"),
+    [
+        ("+ \r\n{tag} NO [AUTHENTICATIONFAILED] no\r\n", True),
+        ("+ \r\n{tag} NO [ALERT] Application-specific password required\r\n", True),
+        ("+ \r\n{tag} NO Login failed.\r\n", True),
+        ("+ \r\n{tag} NO [UNAVAILABLE] later\r\n", False),
+        ("+ \r\n{tag} NO [ALERT] Too many simultaneous connections\r\n", False),
+        (CUT, False),
+    ],
+)
+def test_a_login_that_fails_is_the_owners_business_only_when_the_server_says_so(
+    connected: Connecting, answer: str, permanent: bool
+) -> None:
+    with pytest.raises(MailboxFailed) as failed:
+        connected({"AUTHENTICATE": answer})
+
+    assert failed.value.permanent is permanent
+    assert "canary" not in str(failed.value)
+
+
+def test_a_stripped_starttls_stops_everything(connected: Connecting) -> None:
+    with pytest.raises(MailboxFailed, match="does not offer STARTTLS") as failed:
+        connected(implicit=False)
+
+    assert failed.value.permanent
+
+
+def test_a_server_that_is_logged_in_before_tls_is_not_used(connected: Connecting) -> None:
+    with pytest.raises(MailboxFailed, match="cannot be used"):
+        connected(implicit=False, greeting="* PREAUTH welcome\r\n", capabilities="IMAP4rev1 STARTTLS")
+
+
+def test_a_password_for_the_plain_login_command_is_quoted(connected: Connecting) -> None:
+    server, _ = connected(capabilities="IMAP4rev1")
+
+    logins = [line.partition(" ")[2] for line in server.heard if " LOGIN " in line]
+    assert logins == ['LOGIN "ada" "canary"']
+
+
+def test_a_server_that_stops_in_the_middle_of_a_line_is_given_up(
+    connected: Connecting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, session = connected({"NOOP": ("* OK wait", "never")})
+    session.socket().settimeout(0.3)
+    began = time.monotonic()
+
+    with pytest.raises(MailboxFailed, match="connection lost"):
+        session.noop()
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_greeting_that_sends_us_away_is_told(connected: Connecting) -> None:
+    with pytest.raises(MailboxFailed, match=r"cannot be used: .*overloaded") as failed:
+        connected(greeting="* BYE overloaded\r\n")
+
+    assert not failed.value.permanent
