@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from itertools import dropwhile, takewhile
 
 from gateway.hypertext import lines_of
 from gateway.model import Kind, Mail, Notification
@@ -12,10 +12,7 @@ from gateway.networks import by_subject, comes_from
 NAME = "trello"
 SEARCH = (("FROM", "trello.com"),)
 _FORMS = ((Kind.INVITATION, r"(?P<name>.+?) (has )?(invited|added) you to (their|the|a) (board|workspace)\b.*"),)
-_NOTE = re.compile(
-    r"^A note from [^\n]+:\s*\n(?P<note>.+?)\s*(?:\n\s*(?:Go to (?:board|workspace)|Join|View|https://)|\Z)",
-    re.S | re.M,
-)
+_BELOW_NOTE = ("Go to board", "Go to workspace", "Join ", "View ", "https://trello.com/")
 
 
 def parse(mail: Mail) -> Notification | None:
@@ -23,8 +20,12 @@ def parse(mail: Mail) -> Notification | None:
     if not comes_from(mail, "trello.com"):
         return None
     notification = by_subject(mail, NAME, _FORMS)
-    if notification.kind is not Kind.INVITATION:
-        return notification
-    text = mail.text if mail.text.strip() else "\n".join(line.text for line in lines_of(mail.html))
-    found = _NOTE.search(text)
-    return replace(notification, note=found["note"].strip() if found else None)
+    return replace(notification, note=_note(mail)) if notification.kind is Kind.INVITATION else notification
+
+
+def _note(mail: Mail) -> str | None:
+    """What stands below "A note from Ada:"."""
+    lines = mail.text.split("\n") if mail.text.strip() else [line.text for line in lines_of(mail.html)]
+    headed = dropwhile(lambda line: not (line.startswith("A note from ") and line.rstrip().endswith(":")), lines)
+    note = takewhile(lambda line: not line.startswith(_BELOW_NOTE), list(headed)[1:])
+    return "\n".join(line.rstrip() for line in note).strip() or None

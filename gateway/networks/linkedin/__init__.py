@@ -7,16 +7,18 @@ import re
 from gateway.cases import INVITES
 from gateway.errors import Unreadable
 from gateway.mail import plain
-from gateway.model import Mail, Notification, Person
+from gateway.model import Kind, Mail, Notification, Person
 from gateway.networks import comes_from, is_within
 from gateway.networks.linkedin import links, words
 from gateway.networks.linkedin.headline import company_of
 from gateway.networks.linkedin.kind import kind_of
 from gateway.networks.linkedin.layout import Layout, layout_of
+from gateway.networks.linkedin.lead import Lead
 
 NAME = "linkedin"
 SEARCH = (("FROM", "linkedin.com"),)
 _LIMIT = 200  # characters of a free member's message with an invitation
+_VIA = re.compile(r"\s+(?:via|vía|über) LinkedIn$", re.IGNORECASE)
 _ITSELF = re.compile(r"linkedin\b", re.IGNORECASE)
 _NAMED_IN_SUBJECT = re.compile(r"(?P<name>.+?)(?:['’]s invitation| is (?:still )?waiting for)\b.*", re.IGNORECASE)
 
@@ -28,7 +30,7 @@ def parse(mail: Mail) -> Notification | None:
     kind = kind_of(mail)
     if kind not in INVITES:
         return Notification(NAME, kind, language=words.language_of(mail.text), limit=_LIMIT)
-    layout = layout_of(mail.text, mail.html, _called(mail))
+    layout = layout_of(mail.text, mail.html, Lead(_called(mail), kind is Kind.REMINDER))
     if layout is None:
         raise Unreadable("an invitation in a form I do not know: it has no button to accept it", network=NAME)
     invitation = next(iter(links.invitations(layout.buttons)), None)
@@ -47,7 +49,7 @@ def parse(mail: Mail) -> Notification | None:
 
 def _called(mail: Mail) -> str | None:
     """The inviter's name as the header has it."""
-    name = mail.from_[0].name.removesuffix(" via LinkedIn").strip()
+    name = _VIA.sub("", mail.from_[0].name)
     if name and not _ITSELF.match(name):
         return name
     found = _NAMED_IN_SUBJECT.fullmatch(mail.subject)

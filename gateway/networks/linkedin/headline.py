@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+_LONGEST = 300  # characters; LinkedIn allows 220
 _PART = re.compile(r"\s*[|·•]\s*")
 _CLAUSE = re.compile(r"[,;]\s+|\s[–—-]\s")
 # After these stands an organisation.
@@ -39,7 +40,7 @@ _NOT_NOW = re.compile(
 
 def company_of(headline: str) -> str | None:
     """The organisation the headline names as the present one; None when it names none."""
-    parts = [part for part in _PART.split(headline) if part]
+    parts = [part for part in _PART.split(headline[:_LONGEST]) if part]
     for part in parts:
         for name in _named(part):
             return name

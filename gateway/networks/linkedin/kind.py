@@ -14,7 +14,7 @@ from gateway.model import Kind, Mail
 from gateway.networks.linkedin import links
 
 _A_DAY = timedelta(days=1)
-_URL = re.compile(r"https?://[^\s\"'<>]+")
+_URL = re.compile(r"https?://[^\s\"'<>]{1,4096}")
 
 
 def _forms(*forms: tuple[Kind, str]) -> tuple[tuple[Kind, re.Pattern[str]], ...]:

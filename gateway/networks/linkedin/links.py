@@ -24,6 +24,8 @@ _OF_RECIPIENT = re.compile(r"-header-\d+-|-header-profile", re.IGNORECASE)
 _OF_MAIL = re.compile(r"/comm/|/e/|[?&](?:trk|lipi|midToken|authType|ek)=", re.IGNORECASE)
 _TEMPLATE = re.compile(r"(?:[?&]ek=|trk=eml-|page(?:%3A|:)email_)(?P<token>\w+)", re.IGNORECASE)
 _OLD_STYLE = re.compile(r"/e/[^?]*/(?:blk|isd)/", re.IGNORECASE)
+_REDIRECTED_PROFILE = re.compile(r"/fpg/", re.IGNORECASE)
+_UNSUBSCRIBES = re.compile(r"[?&]t=(?:uns|lun)\b|/unsub/|/email-unsubscribe\b", re.IGNORECASE)
 _NUMBER = re.compile(r"invitationId[=/](?P<id>\d{6,20})\b")
 _OLD_NUMBER = re.compile(r"/(?P<id>I\d{6,}_\d+)/")
 _SNOWFLAKE = 19  # digits; shorter ids are older and tell no time
@@ -57,6 +59,16 @@ def is_recipients(url: str) -> bool:
 def is_old_style(url: str) -> bool:
     """Whether it is a redirect of the years until 2014."""
     return _OLD_STYLE.search(url) is not None
+
+
+def is_paragraph_style(url: str) -> bool:
+    """Whether it is a profile link of 2012, when name, headline and area stood in one paragraph."""
+    return _REDIRECTED_PROFILE.search(url) is not None
+
+
+def unsubscribes(url: str) -> bool:
+    """Whether it is LinkedIn's own way to unsubscribe."""
+    return _UNSUBSCRIBES.search(url) is not None
 
 
 def template_tokens(source: str) -> list[str]:

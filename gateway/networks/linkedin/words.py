@@ -22,14 +22,19 @@ _IN_COMMON = re.compile(
     r"\d+\+? .{0,40}\b(?:in common|gemeinsam\w*|en commun|en común|in comune|em comum|gemeen|mutual|shared|sama)\b.*",
     re.IGNORECASE,
 )
-_FRAME = re.compile(
-    r"this e-?mail was (?:intended for|sent to)|this message was sent to|you are receiving|unsubscribe"
-    r"|linkedin corporation"
-    r"|linkedin (?:will use|utilizará|utilisera|utiliserà|userà|akan|verwendet|wird|gebruikt|zal|usará)",
+_FRAME_BEGINS = re.compile(
+    r"linkedin (?:will use|utilizará|utilisera|utiliserà|userà|akan|verwendet|wird|gebruikt|zal|usará)"
+    r"|unsubscribe here",
     re.IGNORECASE,
 )
+_FRAME = re.compile(
+    r"this e-?mail was (?:intended for|sent to)|this message was sent to|you are receiving|linkedin corporation",
+    re.IGNORECASE,
+)
+_AREA = re.compile(r"[A-ZÀ-Þ][^,|@]{1,40}, [A-ZÀ-Þ][^,|@]{1,40}|.{2,60} Area")
 _LANGUAGES = {
-    "en": r"this (?:e-?mail|message)|you (?:are receiving|received)|unsubscribe|would like to|view profile",
+    "en": r"this (?:e-?mail|message)|you (?:are receiving|received)|unsubscribe|would like to"
+    r"|invitation from|view profile",
     "de": r"diese (?:e-?mail|nachricht)|sie erhalten|du erhältst|abbestellen|abmelden|annehmen|profil ansehen",
     "es": r"este (?:correo|mensaje)|has recibido|estás recibiendo|darte de baja|cancelar (?:la )?suscripción|aceptar",
     "fr": r"cet e-?mail|vous (?:recevez|avez reçu)|désinscri|désabonn|confirmez que|accepter|voir le profil",
@@ -63,8 +68,18 @@ def is_in_common(text: str) -> bool:
     return _IN_COMMON.fullmatch(text) is not None
 
 
+def is_area(text: str) -> bool:
+    """Whether a line looks like the place people gave below their headline: "Lyon, France"."""
+    return _AREA.fullmatch(text) is not None
+
+
+def begins_frame(text: str) -> bool:
+    """Whether a line is the first of the words below a guest's note."""
+    return _FRAME_BEGINS.search(text) is not None
+
+
 def is_frame(text: str) -> bool:
-    """Whether the words below a mail's content begin here."""
+    """Whether a line is one of the words below a mail's content."""
     return _FRAME.search(text) is not None
 
 

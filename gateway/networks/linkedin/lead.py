@@ -1,0 +1,56 @@
+"""LinkedIn's own lines above a note: "Hi bob," and "Ada Miller would like to connect on LinkedIn"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.mail import plain
+from gateway.networks.linkedin import words
+from gateway.networks.linkedin.paragraphs import Paragraph
+
+_GREETING = re.compile(r"\S+(?: \S+)?\s?[,:!]")
+_LONGEST = 400  # characters of a lead-in, with the inviter's headline in it
+_HIGHEST = 4  # paragraphs a lead-in takes at most, head and rule of 2009 included
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What is known of an invitation before its body is read."""
+
+    called: str | None  # the inviter's name as the header has it
+    is_reminder: bool
+
+    def height(self, paragraphs: Sequence[Paragraph]) -> int:
+        """How many paragraphs at the top are LinkedIn's own."""
+        headed = bool(paragraphs) and paragraphs[0][0].text == "LinkedIn"
+        height = 0
+        for number, paragraph in enumerate(paragraphs[:_HIGHEST]):
+            if (headed and _is_head(paragraph)) or self._is_lead_in(paragraph):
+                height = number + 1
+            elif not headed and not _is_greeting(paragraph):
+                break
+        return height
+
+    def announces_block(self, paragraphs: Sequence[Paragraph]) -> bool:
+        """Whether the inviter's block stands right below the lead-in, above the note."""
+        height = self.height(paragraphs)
+        return 0 < height < len(paragraphs) and words.announces_block(paragraphs[height - 1][0].text)
+
+    def _is_lead_in(self, paragraph: Paragraph) -> bool:
+        if len(paragraph) > 1 or len(paragraph[0].text) > _LONGEST:
+            return False
+        text = plain(paragraph[0].text)
+        # Reminders begin with the inviter's name in every language.
+        reminded = self.is_reminder and self.called is not None and text.startswith(self.called)
+        return reminded or words.is_lead_in(text, self.called)
+
+
+def _is_head(paragraph: Paragraph) -> bool:
+    first, *rest = paragraph
+    return (first.text == "LinkedIn" or words.is_rule(first.text)) and all(words.is_rule(line.text) for line in rest)
+
+
+def _is_greeting(paragraph: Paragraph) -> bool:
+    return len(paragraph) == 1 and _GREETING.fullmatch(paragraph[0].text[:_LONGEST]) is not None
