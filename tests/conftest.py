@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,14 @@ import pytest
 from tests.certificates import Certificate
 from tests.servers import Dovecot, running
 from tests.submission import Login, SmtpServer
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> Iterator[None]:
+    """The command line keeps its files to itself; servers of the tests run as other users."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(scope="session")
