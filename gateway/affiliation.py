@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase, translate
+from fnmatch import fnmatchcase
 from importlib import resources
 from typing import NamedTuple
 
@@ -173,8 +173,8 @@ def _fits(pattern: str, headline: str, place: Affiliation) -> bool:
         return True
     # "Student" in the headline of who recruits them is no student: words for a place are a matter of the place.
     meant = next((told for told, role in _roles() if role.fullmatch(pattern.rstrip("*"))), place)
-    words = re.compile(rf"(?<!\w){translate(pattern).removesuffix(chr(92) + 'Z').replace('.*', chr(92) + 'w*')}(?!\w)")
-    return meant is place and words.search(headline) is not None
+    words = re.escape(pattern).replace(r"\*", r"\w*").replace(r"\?", r"\w")
+    return meant is place and re.search(rf"(?<!\w){words}(?!\w)", headline) is not None
 
 
 def _parts(headline: str, institutions: tuple[Institution, ...]) -> Iterator[str]:

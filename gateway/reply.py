@@ -11,7 +11,6 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.utils import parseaddr
 from pathlib import Path
 
 import jinja2
@@ -32,6 +31,7 @@ _GREETING = "greeting"
 _FALLBACK = "en"
 _HOLES = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const)
 _CONDITIONS = (nodes.If, nodes.CondExpr, nodes.Not, nodes.And, nodes.Or, nodes.Compare, nodes.Operand)
+_ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@<>\"(),:;\[\]\\]+@[^\s\x00-\x20\x7f@<>\"(),:;\[\]\\]+")  # one, bare
 # Where an answer is never sent (RFC 5230 section 4.6): machines, and roles that are nobody in particular.
 _SYSTEM = re.compile(
     r"(mailer-daemon|postmaster|hostmaster|listserv|majordomo|nobody|root|abuse|daemon|bounces?.*"
@@ -222,7 +222,7 @@ class Replies:
         return Channel.PASTE, None
 
     def _reaches_a_person(self, address: str | None) -> bool:
-        if address is None or address.lower() in self.policy.own or parseaddr(address) != ("", address):
+        if address is None or address.lower() in self.policy.own or not _ADDRESS.fullmatch(address):
             return False
         local, _, domain = address.lower().rpartition("@")
         in_network = any(is_within(domain, network) for network in self._network_domains)

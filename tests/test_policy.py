@@ -1,0 +1,289 @@
+"""The table: what no policy switches off, the owner's own rows, and the sentences a decision gives."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.errors import BadPolicy
+from gateway.model import Acquaintance, Claim, Decision, Kind, Known, Link, Match, Verdict
+from gateway.policy import Policy, compile_policy, decide, group_for
+from gateway.rules import Group, PolicySettings, Rule, When, preset_names
+from gateway.statement import describe
+from tests.findings import invitation
+
+STUDENTS = Group(match=("student",), url="https://example.org/students")
+POSTDOCS = Group(match=("postdoc*",), url="https://example.org/postdocs")
+
+
+def policy_of(
+    *rules: Rule, preset: str = "previous-interaction", groups: tuple[Group, ...] = (), **switches: Any
+) -> Policy:
+    return compile_policy(
+        PolicySettings(preset=preset, **switches),
+        rules,
+        institutions=("Lindenhof University",),
+        own=frozenset({"owner@example.org"}),
+        groups=groups,
+    )
+
+
+def rule(verdict: str = "decline", called: str = "mine", reply: str | None = None, /, **when: Any) -> Rule:
+    return Rule.model_validate({"name": called, "when": when, "verdict": verdict, "reply": reply})
+
+
+EVERYBODY_IN = rule("accept-candidate")
+
+
+@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.INVITATION, Kind.REMINDER}))
+def test_what_invites_to_nothing_is_ignored_by_every_policy(preset: str, kind: str) -> None:
+    decision = decide(invitation(kind=kind, authentic="fail", known="yes"), policy_of(EVERYBODY_IN, preset=preset))
+
+    assert (decision.verdict, decision.rule, decision.template) == (Verdict.IGNORE, "not-an-invitation", None)
+
+
+@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize(
+    ("facts", "row"),
+    [
+        ({"authentic": "none"}, "not-proved-genuine"),
+        ({"authentic": "fail"}, "not-proved-genuine"),
+        ({"malformed": ("two From fields",)}, "malformed"),
+        ({"address": "Owner@example.org"}, "from-yourself"),
+    ],
+)
+def test_the_etiquette_stands_above_every_policy(preset: str, facts: Mapping[str, Any], row: str) -> None:
+    decision = decide(invitation(known="yes", **facts), policy_of(EVERYBODY_IN, preset=preset))
+
+    assert (decision.verdict, decision.rule, decision.template) == (Verdict.HUMAN, row, None)
+
+
+@pytest.mark.parametrize(
+    ("holds", "when", "facts"),
+    [
+        (True, {"kind": "reminder"}, {"kind": "reminder"}),
+        (False, {"kind": "reminder"}, {}),
+        (True, {"network": ["xing", "github"]}, {"network": "xing"}),
+        (False, {"network": "xing"}, {}),
+        (True, {"known": ["yes", "maybe"]}, {"known": "maybe"}),
+        (False, {"known": "yes"}, {"known": "maybe"}),
+        (True, {"note": "personal"}, {"note": "personal"}),
+        (False, {"note": "personal"}, {}),
+        (True, {"signals": ["met", "topic"]}, {"signals": ("topic",)}),
+        (False, {"signals": ["met", "topic"]}, {"signals": ("pitch",)}),
+        (True, {"all_signals": ["met", "topic"]}, {"signals": ("met", "topic")}),
+        (False, {"all_signals": ["met", "topic"]}, {"signals": ("met",)}),
+        (True, {"not_signals": "pitch"}, {"signals": ("met",)}),
+        (False, {"not_signals": "pitch"}, {"signals": ("met", "pitch")}),
+        (True, {"name": "ada *"}, {}),
+        (True, {"name": "*OSTERGARD"}, {"name": "Søren Östergård"}),
+        (False, {"name": "ada"}, {}),
+        (False, {"name": "*"}, {"name": None}),
+        (True, {"headline": "*recruiter*"}, {"headline": "Senior Recruiter at Example"}),
+        (False, {"headline": "*"}, {}),
+        (True, {"company": "example*"}, {"company": "Example Ltd"}),
+        (False, {"company": "example*"}, {}),
+        (True, {"address": "*@example.com"}, {"address": "ada@example.com"}),
+        (False, {"address": "*@example.com"}, {}),
+        (True, {"language": ["de", "fr"]}, {"language": "de"}),
+        (False, {"language": "de"}, {}),
+        (True, {"affiliation": "member"}, {"headline": "Librarian at Lindenhof University"}),
+        (False, {"affiliation": "member"}, {"headline": "Librarian at Thornley College"}),
+        (True, {"group": True}, {"headline": "Student at Lindenhof University"}),
+        (False, {"group": True}, {"headline": "Student at Thornley College"}),
+        (True, {"group": False}, {}),
+        (True, {"recommended": True}, {"recommended": True}),
+        (False, {"recommended": True}, {}),
+        (True, {"announced": False}, {}),
+        (True, {"repeat": True}, {"earlier": 1}),
+        (False, {"repeat": True}, {}),
+        (True, {"known": "no", "note": "default", "repeat": False}, {}),
+        (False, {"known": "no", "note": "personal", "repeat": False}, {}),
+    ],
+)
+def test_a_rule_of_the_owners_holds_when_all_its_conditions_do(
+    holds: bool, when: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    policy = policy_of(rule(**when), groups=(STUDENTS,))
+
+    decision = decide(invitation(**facts), policy)
+
+    assert (decision.rule == "mine") is holds
+
+
+def test_the_owners_rules_come_first_in_their_order() -> None:
+    policy = policy_of(rule("needs-human", "one", known="no"), rule("accept-candidate", "two"))
+
+    assert decide(invitation(), policy).rule == "one"
+    assert decide(invitation(known="yes"), policy).rule == "two"
+
+
+def test_a_decline_without_a_reply_is_quiet() -> None:
+    assert decide(invitation(), policy_of(rule("decline"))).template is None
+
+
+def test_a_note_nobody_can_read_is_not_declined_by_a_rule_about_notes() -> None:
+    policy = policy_of(rule("decline", not_signals="met"), preset="open-door")
+
+    decision = decide(invitation(note="personal", language="fi", read=False), policy)
+
+    assert (decision.verdict, decision.rule) == (Verdict.HUMAN, "note-not-read")
+    assert decision.because[0] == "their note is in a language I cannot read (fi), and “mine” asks what it says"
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    with pytest.raises(BadPolicy, match="'known'"):
+        policy_of(rule("decline", "known"))
+
+
+@pytest.mark.parametrize("fault", [{"verdict": "ignore"}, {"verdict": "needs-human", "reply": "short"}, {"name": ""}])
+def test_a_rule_that_makes_no_sense_is_refused(fault: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        Rule.model_validate({"name": "mine", "verdict": "decline", **fault})
+
+
+def test_a_decision_quotes_the_words_that_gave_it() -> None:
+    decision = decide(invitation(signals=("met", "topic")), policy_of())
+
+    assert decision == Decision(
+        Verdict.HUMAN,
+        "claims-a-tie",
+        (
+            "they name a meeting or a person that nothing in your records confirms",
+            "they wrote “we met in Lyon” (met)",
+            "nobody of this name is in your records",
+        ),
+    )
+
+
+def test_a_decision_lays_out_whoever_may_be_meant() -> None:
+    ada = Acquaintance("contacts.vcf", Link.CONTACT, name="Ada Miller")
+    matches = (Match(Known.MAYBE, ada, "Ada Miller stands in contacts.vcf"), Match(Known.MAYBE, ada, "A. Miller, too"))
+
+    decision = decide(invitation(known="maybe", why="several of this name", matches=matches), policy_of())
+
+    assert decision.because == (
+        "you may have interacted, and only you can tell",
+        "several of this name",
+        "Ada Miller stands in contacts.vcf",
+        "A. Miller, too",
+    )
+
+
+def test_a_decision_tells_what_else_the_records_say() -> None:
+    claims = (Claim("met: Lyon", "contradicted", "you were in Oslo"),)
+    findings = invitation(
+        headline="Student at Lindenhof University", recommended=True, announced=True, claims=claims, earlier=2
+    )
+
+    decision = decide(findings, policy_of(preset="route-to-group"))
+
+    assert decision.because == (
+        "they study or research at your institution: the group is for them",
+        "their headline says “Student at Lindenhof University”",
+        "nobody of this name is in your records",
+        "somebody you know recommended them to you by mail",
+        "they announced the invitation to you by mail",
+        "met: Lyon: contradicted, you were in Oslo",
+        "you declined this person before (2 times)",
+    )
+
+
+def test_a_rule_without_a_reason_gives_the_facts_that_made_it_fit() -> None:
+    decision = decide(invitation(company="Example Ltd"), policy_of(rule("accept-candidate", company="example*")))
+
+    assert decision.because == ("their company is “Example Ltd”", "nobody of this name is in your records")
+
+
+@pytest.mark.parametrize(
+    ("headline", "group"),
+    [
+        ("Student at Lindenhof University", STUDENTS),
+        ("Postdoktorandin, Universität Lindenhof", POSTDOCS),
+        ("Librarian at Lindenhof University", None),
+        ("Student at Thornley College", None),
+        (None, None),
+    ],
+)
+def test_each_group_is_for_its_own(headline: str | None, group: Group | None) -> None:
+    policy = policy_of(groups=(STUDENTS, POSTDOCS))
+
+    assert group_for(invitation(headline=headline), policy) == group
+
+
+@pytest.mark.parametrize(
+    ("preset", "template"),
+    [
+        ("previous-interaction", "previous-interaction"),
+        ("route-to-group", "short"),
+        ("one-good-reason", "ask-why"),
+        ("no-boilerplate", None),
+        ("met-in-some-form", None),
+        ("open-door", None),
+    ],
+)
+def test_the_owners_own_no_takes_the_answer_of_the_last_decline(preset: str, template: str | None) -> None:
+    assert policy_of(preset=preset).decline_template == template
+
+
+def test_the_fingerprint_changes_with_whatever_a_decision_depends_on() -> None:
+    policies = [
+        policy_of(),
+        policy_of(rule(known="no")),
+        policy_of(rule(known="maybe")),
+        policy_of(groups=(STUDENTS,)),
+        policy_of(preset="no-boilerplate"),
+        policy_of(preset="no-boilerplate", strict=True),
+        compile_policy(PolicySettings(), (), institutions=("Thornley College",), own=frozenset()),
+    ]
+
+    assert len({policy.fingerprint for policy in policies}) == len(policies)
+    assert policy_of(rule(known="no")).fingerprint == policies[1].fingerprint
+
+
+def test_the_owners_addresses_do_not_enter_the_text_of_the_policy() -> None:
+    assert "owner@example.org" not in policy_of().text
+
+
+def test_a_policy_reads_as_a_page() -> None:
+    own = rule("decline", "sellers", "short", signals="pitch", known=["no", "maybe"], company="*marketing*")
+
+    page = describe(policy_of(own))
+
+    assert page.splitlines()[6:] == [
+        (
+            "1. If we have not interacted yet or we may have interacted and the note sells, recruits or asks for money "
+            "and the company is like “*marketing*”, I decline, with the answer “short”."
+        ),
+        "2. If we have interacted outside the network, I accept.",
+        "3. If we may have interacted, I look at it myself.",
+        (
+            "4. If the note says where we met, names who suggested it or asks for an introduction to somebody, "
+            "I look at it myself."
+        ),
+        "5. In all other cases I decline, with the answer “previous-interaction”.",
+    ]
+
+
+@pytest.mark.parametrize("field", When.model_fields)
+def test_every_condition_can_be_read_aloud(field: str) -> None:
+    values: dict[str, Any] = {
+        "kind": "reminder",
+        "known": "maybe",
+        "note": "default",
+        "signals": "met",
+        "all_signals": "topic",
+        "not_signals": "pitch",
+        "affiliation": "student",
+        "group": False,
+        "recommended": True,
+        "announced": False,
+        "repeat": True,
+    }
+
+    page = describe(policy_of(rule("accept-candidate", **{field: values.get(field, "some")})))
+
+    assert "1. If " in page
+    assert "1. If ," not in page
