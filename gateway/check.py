@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from gateway import smtp
-from gateway.config import Config, Folders, Smtp
+from gateway.config import Config, Folders, Smtp, line_of
 from gateway.errors import BadTemplate, MailboxFailed, SendFailed
 from gateway.evidence import gather
 from gateway.imap import Session
-from gateway.owner import connect_of, for_reading
+from gateway.lint import lint
+from gateway.owner import connect_of, policy_of, replies_of
 from gateway.state import folder_of
 
 
@@ -38,7 +39,7 @@ class Check:
 def checks(config: Config) -> Iterator[Check]:
     """Everything about a readable file, cheapest first; each stands for itself."""
     yield from _identity(config)
-    yield from _templates(config)
+    yield from _policy(config)
     yield from _records(config)
     yield from _state(config)
     yield from _runtime()
@@ -68,14 +69,20 @@ def _identity(config: Config) -> Iterator[Check]:
         yield Check(Outcome.REMARK, "authentication", f"no authserv_id, so every invitation is left to you; set {hint}")
 
 
-def _templates(config: Config) -> Iterator[Check]:
+def _policy(config: Config) -> Iterator[Check]:
+    """What the linter says of rules and templates, each with its line in the file."""
+    text = config.path.read_text("utf-8") if config.path else ""
+    policy = policy_of(config)
     try:
-        owner, _ = for_reading(config.model_copy(update={"evidence": type(config.evidence)()}))
-        owner.check_templates()
+        remarks = lint(config.policy, config.rule, policy, replies_of(config, policy), topics=config.me.topics)
     except BadTemplate as exc:
         yield _fault("templates", str(exc))
-    else:
-        yield _good("templates", f"preset {config.policy.preset}, {len(config.rule)} rules of your own")
+        return
+    for remark in remarks:
+        line = line_of(remark.where, text) if remark.where else None
+        yield _fault("policy", f"line {line}: {remark.what}" if line else remark.what)
+    if not remarks:
+        yield _good("policy", f"preset {config.policy.preset}, {len(config.rule)} rules of your own")
 
 
 def _records(config: Config) -> Iterator[Check]:

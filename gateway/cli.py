@@ -122,13 +122,21 @@ def demo(keep: Path | None) -> None:
 
 @main.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
-def check(config_path: Path) -> None:
-    """Every fault of a file at once; then the templates, your records, the logins and the folders.
+@click.option("--policy", "only_policy", is_flag=True, help="Print your policy in plain sentences, fit to publish.")
+def check(config_path: Path, only_policy: bool) -> None:
+    """Every fault of a file at once; then the policy, your records, the logins and the folders.
 
     Changes nothing and sends nothing. Exits with 78 when the file is at fault, with 1 when something else is.
     """
     from gateway.check import Outcome, checks
     from gateway.config import load
+
+    if only_policy:
+        from gateway.owner import policy_of
+        from gateway.statement import describe
+
+        click.echo(describe(policy_of(load(config_path))), nl=False)
+        return
 
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
     faults = 0

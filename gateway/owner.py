@@ -16,7 +16,7 @@ from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Pr
 from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
 from gateway.pipeline import Owner, Post
-from gateway.policy import compile_policy
+from gateway.policy import Policy, compile_policy
 from gateway.provenance import Trust, authenticate
 from gateway.reply import Replies, Voice
 from gateway.state import secret_of
@@ -48,22 +48,33 @@ def people_of(journal: Journal) -> PeopleIndex:
     return PeopleIndex(journal.store, journal.owner)
 
 
-def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
-    me, delivery = config.me, config.delivery
-    own = frozenset(address.lower() for address in me.addresses)
-    trust = Trust(
-        authserv_id=config.authentication.authserv_id,
-        own=own,
-        resolve=dns.txt if config.authentication.dkim == "verify" else None,
-    )
-    policy = compile_policy(config.policy, config.rule, institutions=me.institution, own=own, groups=config.group)
+def policy_of(config: Config) -> Policy:
+    """The owner's policy, compiled."""
+    own = frozenset(address.lower() for address in config.me.addresses)
+    return compile_policy(config.policy, config.rule, institutions=config.me.institution, own=own, groups=config.group)
+
+
+def replies_of(config: Config, policy: Policy) -> Replies:
+    """The owner's templates; BadTemplate for one that is no template."""
+    me = config.me
     voice = Voice(
         name=me.name,
         contact=me.contact or next(iter(me.addresses), None),
         language=me.language,
         answer_in=config.policy.answer_in,
     )
-    replies = Replies(voice, policy, config.path.parent / "replies" if config.path else None)
+    return Replies(voice, policy, config.path.parent / "replies" if config.path else None)
+
+
+def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
+    me, delivery = config.me, config.delivery
+    policy = policy_of(config)
+    trust = Trust(
+        authserv_id=config.authentication.authserv_id,
+        own=policy.own,
+        resolve=dns.txt if config.authentication.dkim == "verify" else None,
+    )
+    replies = replies_of(config, policy)
     names = (me.name, *me.aliases)
 
     def provenance_of(mail: Mail) -> Provenance:
