@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import secrets
@@ -131,7 +132,7 @@ class Dovecot:
             host=HOST,
             internal="dovecot" if self._as_root else me.pw_name,
             login="dovenull" if self._as_root else me.pw_name,
-            group="dovecot" if self._as_root else me.pw_gid,
+            group="dovecot" if self._as_root else grp.getgrgid(os.getegid()).gr_name,
             imap_port=self.imap_port,
             imaps_port=self.imaps_port,
             lmtp_port=self.lmtp_port,

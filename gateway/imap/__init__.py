@@ -23,7 +23,7 @@ from gateway.imap.folders import Folders
 
 T = TypeVar("T")
 
-_BATCH = 50  # mails a FETCH; below _BATCH_BYTES in all
+_BATCH = 200  # mails a FETCH; less where they are over _BATCH_BYTES in all
 _BATCH_BYTES = 4 * 1024 * 1024
 _UIDS = 500  # UIDs a command; servers limit the length of a line
 _ANSWER = 90_000  # UIDs an answer to SEARCH; imaplib takes a line of 1,000,000 bytes at most
@@ -171,13 +171,14 @@ class Session:
         for part in _parts(uids):
             sizes = {uid: int(item[b"RFC822.SIZE"]) for uid, item in self._fetch(part, ["RFC822.SIZE"]).items()}
             batch: list[tuple[int, int]] = []
+            weight = 0
             for uid, size in sizes.items():
-                if batch and (len(batch) == _BATCH or sum(other for _, other in batch) + size > _BATCH_BYTES):
+                if len(batch) == _BATCH or (batch and weight + size > _BATCH_BYTES):
                     yield batch
-                    batch = []
+                    batch, weight = [], 0
                 batch.append((uid, size))
-            if batch:
-                yield batch
+                weight += size
+            yield batch
 
     def _bodies(self, uids: list[int], item: str, key: bytes, *, whole: bool) -> Iterator[Fetched]:
         for uid, values in self._fetch(uids, ["FLAGS", item]).items():

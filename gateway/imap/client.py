@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -67,6 +68,9 @@ class Client(IMAPClient):  # type: ignore[misc]
     def pending(self) -> bool:
         """Whether data, or the end of the connection, can be read without waiting."""
         ear = self.socket()
+        if sys.version_info >= (3, 14):  # imaplib has a buffer of its own, and the file must be left alone
+            decrypted = isinstance(ear, ssl.SSLSocket) and ear.pending()
+            return bool(self._imap._readbuf or decrypted or self._poll_socket(ear, 0))
         before = ear.gettimeout()
         ear.setblocking(False)
         try:
