@@ -91,7 +91,7 @@ def _setting_up(place: str) -> Iterator[None]:
         yield
     except smtplib.SMTPException as exc:
         raise SendFailed(f"{place} was lost before the login ({_plain(str(exc))})", setup=True) from None
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:
         raise SendFailed(f"{place}: {tls.trouble(exc)}", setup=True) from None
 
 

@@ -21,7 +21,7 @@ def context(ca_file: Path | None) -> ssl.SSLContext:
     return made
 
 
-def trouble(exc: OSError) -> str:
+def trouble(exc: OSError | UnicodeError) -> str:
     """What went wrong on the way to a server, and where to look."""
     match exc:
         case ssl.SSLCertVerificationError():
@@ -30,10 +30,12 @@ def trouble(exc: OSError) -> str:
             return "it hung up"
         case ssl.SSLError():
             return f"no TLS on this port ({exc.reason}); check port and tls"
-        case socket.gaierror():
-            return f"no such host ({exc.strerror}); check host"
+        case socket.gaierror() | UnicodeError():
+            return "no such host; check host"
         case ConnectionRefusedError():
             return "nothing listens there; check host and port"
         case TimeoutError():
             return "it does not answer"
-    return exc.strerror or str(exc) or type(exc).__name__
+        case OSError(strerror=str(why)):
+            return why
+    return str(exc) or type(exc).__name__

@@ -155,6 +155,12 @@ def test_a_host_that_is_not_there_is_named_and_tried_again(dovecot: Dovecot, log
     assert not failed.value.permanent
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "no..host"])
+def test_a_host_that_does_not_exist_is_named(dovecot: Dovecot, login: Login, host: str) -> None:
+    with pytest.raises(MailboxFailed, match=f"{host}:{dovecot.imaps_port}: no such host; check host"):
+        connect(dovecot, login, host=host)
+
+
 # Folders
 
 

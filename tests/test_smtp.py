@@ -329,6 +329,14 @@ def test_a_host_where_nothing_listens_is_named(server: SmtpServer) -> None:
     assert (failed.value.permanent, failed.value.setup) == (False, True)
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "no..host", "x" * 70])
+def test_a_host_that_does_not_exist_is_named(server: SmtpServer, host: str) -> None:
+    with pytest.raises(SendFailed, match=f"{host}:{server.port}: no such host; check host") as failed:
+        send(server, to=account(server).model_copy(update={"host": host}))
+
+    assert failed.value.setup
+
+
 def test_an_authority_file_that_is_not_there_is_named(server: SmtpServer, tmp_path: Path) -> None:
     with pytest.raises(SendFailed, match=r"ca_file .*nowhere\.pem cannot be used: No such file"):
         send(server, to=account(server, ca_file=tmp_path / "nowhere.pem"))

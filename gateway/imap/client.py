@@ -128,7 +128,7 @@ def _reached(account: Imap, place: str) -> Client:
         raise MailboxFailed(why, permanent=True) from None
     except IMAPClientError as exc:
         raise MailboxFailed(f"{place} cannot be used: {words(exc)}") from None
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:
         unproved = isinstance(exc, ssl.SSLCertVerificationError)
         raise MailboxFailed(f"{place}: {tls.trouble(exc)}", permanent=unproved) from None
 
