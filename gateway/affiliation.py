@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from importlib import resources
 from typing import NamedTuple
+
+from gateway.roles import role_words
 
 
 class Affiliation(StrEnum):
@@ -24,7 +23,8 @@ class Affiliation(StrEnum):
 
 
 _WORD = re.compile(r"\w+")
-_BARS = re.compile(r"\s*[|·•▪◦]\s*|\s+[-–—/]\s+")
+_LONGEST_HEADLINE = 400  # characters that are looked at
+_BARS = re.compile(r"\s*[|•▪◦]\s*|\s+[·–—/-]\s+")
 # "Prof. Miller" and "M.Sc. in" end no sentence: what follows a full stop must be long enough to be one.
 _SENTENCE_ENDS = re.compile(r"[!?;:\n]+|(?<=[a-zß)]{4})\.\s|,\s|\s(?:and|but|und|aber|et|mais|pero|ma|mas|maar)\s")
 
@@ -32,63 +32,6 @@ _SENTENCE_ENDS = re.compile(r"[!?;:\n]+|(?<=[a-zß)]{4})\.\s|,\s|\s(?:and|but|un
 class _Span(NamedTuple):
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """The word lists of all languages, ready to search with."""
-
-    small: frozenset[str]  # do not count in the name of an institution
-    kinds: dict[str, str]  # word -> the kind of institution it means
-    student: re.Pattern[str]
-    postdoc: re.Pattern[str]
-    alumnus: re.Pattern[str]
-    former: re.Pattern[str]  # at the end of what stands before a role
-    future: re.Pattern[str]
-    works: re.Pattern[str]  # somewhere before a role, in the same clause
-    for_: re.Pattern[str]  # right before a role
-    about: re.Pattern[str]  # right behind a role
-    at: re.Pattern[str]  # right before a place
-    elsewhere: re.Pattern[str]  # "at" a place that is no part of an institution
-    degree: re.Pattern[str]
-    job: re.Pattern[str]
-    studied: re.Pattern[str]
-    still: re.Pattern[str]
-    others: re.Pattern[str]
-
-
-@functools.cache
-def _words() -> _Words:
-    folder = resources.files("gateway") / "roles"
-    tables = [tomllib.loads(file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".toml")]
-
-    def any_of(name: str) -> str:
-        return "|".join(sorted((piece for table in tables for piece in table["people"].get(name, ())), reverse=True))
-
-    def whole(name: str) -> re.Pattern[str]:
-        return re.compile(rf"(?<!\w)(?:{any_of(name)})(?!\w)")
-
-    return _Words(
-        small=frozenset(word for table in tables for word in table["small"].split()),
-        kinds={word: kind for table in tables for kind, words in table["kinds"].items() for word in words},
-        student=whole("student"),
-        postdoc=whole("postdoc"),
-        alumnus=whole("alumnus"),
-        former=re.compile(rf"(?<!\w)(?:{any_of('former')})[ .-]+(?:[\w.]+[ -]){{0,2}}$"),
-        future=re.compile(rf"(?<!\w)(?:{any_of('future')})[ -](?:[\w.]+[ -]){{0,2}}$"),
-        works=re.compile(rf"(?<!\w)(?:{any_of('works')})(?!\w)[^,&;]*$"),
-        for_=re.compile(rf"(?<!\w)(?:{any_of('for')}) ?$"),
-        about=re.compile(rf"^[ -](?:\w+ (?:and|&) )?(?:{any_of('about')})(?!\w)|^-\w"),
-        at=re.compile(rf"(?<!\w)(?:{any_of('at')})[ '(]*(?:(?:the|der|dem|de|la|l'|d') ?)*$"),
-        elsewhere=re.compile(
-            rf"(?<!\w)(?>(?:{any_of('at')})(?: the| der| dem)?) ?+(?!(?:{any_of('parts')})(?!\w))(?=\w)"
-        ),
-        degree=re.compile(rf"(?<!\w)(?:{any_of('degrees')})(?!\w)"),
-        job=whole("works"),
-        studied=whole("studied"),
-        still=whole("still"),
-        others=whole("others"),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +48,11 @@ class Institution:
     @property
     def own_words(self) -> frozenset[str]:
         """What is its own in the name: "lindenhof" of "Lindenhof University"."""
-        own = frozenset(word for word in self.words if not word.startswith("+"))
-        return own or frozenset(self.words)
+        return frozenset(word for word in self.words if not word.startswith("+"))
+
+    def may_stand_in(self, text: str) -> bool:
+        """Whether it is worth a closer look: nearly all texts name no institution of the owner's."""
+        return all(word in text for word in self.own_words)
 
     def spans(self, text: str) -> Iterator[_Span]:
         """Where a folded text names it: its words side by side in any order, and nothing that makes it another."""
@@ -122,7 +68,7 @@ class Institution:
         if any(self.spans(clause)):
             return True
         tokens = [token.word for token in _tokens(clause)]
-        return self.own_words <= set(tokens) and not any(token.startswith("+") for token in tokens)
+        return set() < self.own_words <= set(tokens) and not any(token.startswith("+") for token in tokens)
 
 
 class _Token(NamedTuple):
@@ -131,7 +77,7 @@ class _Token(NamedTuple):
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    kinds, small = _words().kinds, _words().small
+    kinds, small = role_words().kinds, role_words().small
     for found in _WORD.finditer(text):
         word = found[0]
         if word == "tu":
@@ -149,15 +95,18 @@ def _another(text: str, tokens: list[_Token], first: int, size: int) -> bool:
     ):
         return True
     before = tokens[first - 1] if first else None
-    return before is not None and before.word == "+technical" and not text[before.span.end : start].strip()
+    if before is None or text[before.span.end : start].strip():
+        return False
+    return before.word == "+technical" or before.word in role_words().another
 
 
-def affiliation(headline: str | None, note: str | None, institutions: Iterable[Institution]) -> Affiliation | None:
+def affiliation(headline: str | None, note: str | None, institutions: Sequence[Institution]) -> Affiliation | None:
     """The place at one of the institutions that headline or note tells; None where neither does."""
-    named = tuple(institutions)
-    parts = list(_parts(fold(headline or ""), named))
-    told = {found for part in parts if (found := _of_part(part, named))}
-    if any(_says_alumnus(clause, named) for clause in _SENTENCE_ENDS.split(fold(note or ""))):
+    heading, text, told = fold((headline or "")[:_LONGEST_HEADLINE]), fold(note or ""), set()
+    if named := [institution for institution in institutions if institution.may_stand_in(heading)]:
+        told = {found for part in _parts(heading, named) if (found := _of_part(part, named))}
+    named = [institution for institution in institutions if institution.may_stand_in(text)]
+    if named and any(_says_alumnus(clause, named) for clause in _SENTENCE_ENDS.split(text)):
         told.add(Affiliation.ALUMNUS)
     return next((place for place in Affiliation if place in told), None)
 
@@ -177,25 +126,25 @@ def _fits(pattern: str, headline: str, place: Affiliation) -> bool:
     return meant is place and re.search(rf"(?<!\w){words}(?!\w)", headline) is not None
 
 
-def _parts(headline: str, institutions: tuple[Institution, ...]) -> Iterator[str]:
+def _parts(headline: str, institutions: Sequence[Institution]) -> Iterator[str]:
     """The parts between bars, each of one place or time; a bare institution belongs to the part beside it."""
     parts = [part for part in _BARS.split(headline) if part]
     for number, part in enumerate(parts):
         beside = (parts[number + 1 : number + 2] or [""])[0], parts[0] if number == 1 else ""
         bare = next((text for text in beside if _is_one_of(institutions, text)), None)
-        yield f"{part}, {bare}" if bare and not _words().elsewhere.search(part) else part
+        yield f"{part}, {bare}" if bare and not role_words().elsewhere.search(part) else part
 
 
-def _is_one_of(institutions: tuple[Institution, ...], text: str) -> bool:
+def _is_one_of(institutions: Sequence[Institution], text: str) -> bool:
     return any(span == (0, len(text)) for institution in institutions for span in institution.spans(text))
 
 
 def _roles() -> tuple[tuple[Affiliation, re.Pattern[str]], ...]:
-    words = _words()
+    words = role_words()
     return (Affiliation.POSTDOC, words.postdoc), (Affiliation.STUDENT, words.student)
 
 
-def _of_part(part: str, institutions: tuple[Institution, ...]) -> Affiliation | None:
+def _of_part(part: str, institutions: Sequence[Institution]) -> Affiliation | None:
     """What a part of a headline tells, None where it names none of the institutions."""
     places = [span for institution in institutions for span in institution.spans(part)]
     if not places:
@@ -204,9 +153,10 @@ def _of_part(part: str, institutions: tuple[Institution, ...]) -> Affiliation | 
     for place, pattern in _roles():
         for found in pattern.finditer(part):
             role = _Span(*found.span())
-            if not _is_a_person(part, role) or not _belong(part, role, places):
+            home = _home(part, role, places)
+            if home is None or not _is_a_person(part, role):
                 continue
-            if not _words().former.search(part[: role.start]):
+            if not any(role_words().former.search(part[:start]) for start in (role.start, min(role.start, home.start))):
                 return place
             former = True
     return Affiliation.ALUMNUS if former or _was_there(part, places) else Affiliation.MEMBER
@@ -214,26 +164,24 @@ def _of_part(part: str, institutions: tuple[Institution, ...]) -> Affiliation | 
 
 def _is_a_person(part: str, role: _Span) -> bool:
     """Whether the role is the writer's own: "student", but not "student recruiter" nor "professor of student life"."""
-    words, before, behind = _words(), part[: role.start], part[role.end :]
+    words, before, behind = role_words(), part[: role.start], part[role.end :]
     guards = (words.works.search(before), words.for_.search(before), words.future.search(before))
     return not any(guards) and not words.about.search(behind)
 
 
-def _belong(part: str, role: _Span, places: list[_Span]) -> bool:
-    """Whether the role is one at the institution, not at another that stands nearer."""
+def _home(part: str, role: _Span, places: list[_Span]) -> _Span | None:
+    """Where the role is one at the institution; None when it is at another that stands nearer."""
     for place in places:
-        if place.start >= role.end:
-            between = part[role.end : place.start]
-            if not _leads_away(between):
-                return True
-        elif not _words().elsewhere.search(part[role.end :]):
-            return True
-    return False
+        if place.start >= role.end and not _leads_away(part[role.end : place.start]):
+            return place
+        if place.start < role.end and not role_words().elsewhere.search(part[role.end :]):
+            return place
+    return None
 
 
 def _leads_away(between: str) -> bool:
     """Whether between a role and the institution another place is named, or another role begins."""
-    words = _words()
+    words = role_words()
     other_kind = any(token.word in ("+university", "+college", "+hochschule") for token in _tokens(between))
     # The last "at" is the institution's own; one before it leads to another place.
     rest = words.at.sub("", between)
@@ -242,16 +190,25 @@ def _leads_away(between: str) -> bool:
 
 def _was_there(part: str, places: list[_Span]) -> bool:
     """Whether a part says that somebody studied at the institution and left."""
-    words = _words()
+    words = role_words()
     for found in words.alumnus.finditer(part):
-        if not words.about.search(part[found.end() :]) and _belong(part, _Span(*found.span()), places):
+        if not words.about.search(part[found.end() :]) and _home(part, _Span(*found.span()), places):
             return True
-    nearest = (words.at.sub("", part[: place.start]).rstrip(" ,(").rpartition(",")[2] for place in places)
-    return any(words.degree.search(words_before) and not words.job.search(words_before) for words_before in nearest)
+    return any(_has_a_degree(part, place) for place in places)
 
 
-def _says_alumnus(clause: str, institutions: tuple[Institution, ...]) -> bool:
-    words = _words()
+def _has_a_degree(part: str, place: _Span) -> bool:
+    """Whether a degree stands right beside the institution, and no work there."""
+    words = role_words()
+    before = words.at.sub("", part[: place.start]).rstrip(" ,(").rpartition(",")[2].strip()
+    if words.degree.search(before):
+        return not words.job.search(before)
+    behind = words.degree.match(part[place.end :].lstrip(" ("))
+    return behind is not None and re.match(r"\W*(?:\d{4})?\W*(?:,|$)", behind.string[behind.end() :]) is not None
+
+
+def _says_alumnus(clause: str, institutions: Sequence[Institution]) -> bool:
+    words = role_words()
     if words.others.search(clause) or not any(institution.is_the_place(clause) for institution in institutions):
         return False
     if words.studied.search(clause) and not words.still.search(clause):

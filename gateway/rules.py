@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from importlib import resources
 from typing import Annotated, Literal, Self
@@ -65,6 +66,13 @@ class Rule(Section):
     def _not_ignore(cls, value: Verdict) -> Verdict:
         if value is Verdict.IGNORE:
             raise ValueError('an invitation is never ignored; write "decline" without a reply for a quiet no')
+        return value
+
+    @field_validator("reply")
+    @classmethod
+    def _a_file_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\w-]+", value):
+            raise ValueError('a reply is named by its file without language and ending, like "short"')
         return value
 
     @model_validator(mode="after")

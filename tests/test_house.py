@@ -12,11 +12,11 @@ ROOT = Path(gateway.__file__).parent
 FLOORS = (
     ("model", "errors", "settings"),
     ("mail", "hypertext", "cases", "names"),
-    ("networks", "provenance", "signatures", "note", "phrasebook", "stock", "thesaurus", "wording", "fields", "affiliation", "language", "topics", "people", "policy", "reply", "lint", "letter", "explain"),
+    ("networks", "provenance", "signatures", "note", "phrasebook", "stock", "thesaurus", "wording", "fields", "affiliation", "roles", "rules", "salutation", "statement", "language", "topics", "people", "policy", "reply", "lint", "letter", "explain"),
     ("config",),
     ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
     ("pipeline", "digest", "reading", "card"),
-    ("state", "records", "owner", "round", "review"),
+    ("state", "records", "owner", "filing", "round", "review"),
     ("check",),
     ("service",),
     ("demo",),

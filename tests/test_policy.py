@@ -138,7 +138,10 @@ def test_two_rules_of_one_name_are_refused() -> None:
         policy_of(rule("decline", "known"))
 
 
-@pytest.mark.parametrize("fault", [{"verdict": "ignore"}, {"verdict": "needs-human", "reply": "short"}, {"name": ""}])
+@pytest.mark.parametrize(
+    "fault",
+    [{"verdict": "ignore"}, {"verdict": "needs-human", "reply": "short"}, {"reply": "../short.en.txt"}, {"name": ""}],
+)
 def test_a_rule_that_makes_no_sense_is_refused(fault: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         Rule.model_validate({"name": "mine", "verdict": "decline", **fault})
@@ -151,7 +154,7 @@ def test_a_decision_quotes_the_words_that_gave_it() -> None:
         Verdict.HUMAN,
         "claims-a-tie",
         (
-            "they name a meeting or a person that nothing in your records confirms",
+            "they speak of a meeting or of a third person, which is for you to judge",
             "they wrote “we met in Lyon” (met)",
             "nobody of this name is in your records",
         ),
