@@ -57,7 +57,7 @@ def parse(raw: bytes) -> Mail:
     try:
         parsed = mailparser.parse_from_bytes(raw)
         parts = tuple(_walk(parsed.message, 0))
-        text, html = _bodies(parsed, parts)
+        text, html = _bodies(parsed.message)
         return Mail(
             raw=raw,
             digest=hashlib.sha256(raw).hexdigest(),
@@ -195,14 +195,16 @@ def _walk(part: Message, depth: int) -> Iterator[Message]:
             yield from _walk(inner, depth + 1)  # type: ignore[arg-type]
 
 
-def _bodies(parsed: mailparser.MailParser, parts: tuple[Message, ...]) -> tuple[str, str]:
-    """The first text and HTML body of the mail itself, never those of a mail attached to it."""
-    if not any(part.get_content_maintype() == "message" for part in parts):
-        return _body(next(iter(parsed.text_plain), "")), _body(next(iter(parsed.text_html), ""))
+def _bodies(message: Message) -> tuple[str, str]:
+    """The first text and HTML body of the mail itself, never those of a mail attached to it.
+
+    mail-parser's own are no use: it takes those of attached mails too, and changes how letters are composed.
+    """
     texts: dict[str, str] = {}
-    for part in _own_parts(parts[0]):
-        if part.get_content_disposition() != "attachment":
-            texts.setdefault(part.get_content_type(), _part_text(part))
+    for part in _own_parts(message):
+        kind = part.get_content_type()
+        if kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
+            texts.setdefault(kind, _part_text(part))
     return _body(texts.get("text/plain", "")), _body(texts.get("text/html", ""))
 
 
@@ -217,11 +219,15 @@ def _own_parts(part: Message) -> Iterator[Message]:
 
 
 def _part_text(part: Message) -> str:
+    """The part decoded; in UTF-8 where its own character set is unknown or was not told truly."""
     payload = part.get_payload(decode=True)
     charset = part.get_content_charset("utf-8")
-    if not isinstance(payload, bytes) or not _CHARSETS.fullmatch(charset):
+    if not isinstance(payload, bytes):
         return ""
-    return payload.decode(charset, "replace")
+    try:
+        return payload.decode(charset)
+    except (LookupError, UnicodeDecodeError):
+        return payload.decode("utf-8", "replace")
 
 
 def _body(text: str) -> str:

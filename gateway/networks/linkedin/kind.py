@@ -95,9 +95,15 @@ def _by_template(mail: Mail) -> Kind | None:
 
 
 def _by_footer(mail: Mail) -> Kind | None:
-    # The last one: a note that quotes the sentence stands above.
-    named = [found["kind"].strip() for body in (mail.text, mail.html) for found in _FOOTER.finditer(body)]
-    return _match(_FOOTERS, named[-1]) if named else None
+    for body in (mail.text, mail.html):
+        if named := _FOOTER.findall(body, _end_of_buttons(body)):
+            return _match(_FOOTERS, named[-1].strip())
+    return None
+
+
+def _end_of_buttons(body: str) -> int:
+    """Where the last button that accepts ends: a note may quote a footer, but stands above."""
+    return max((found.end() for found in _URL.finditer(body) if links.accepts(found[0])), default=0)
 
 
 def _by_structure(mail: Mail) -> Kind:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 from gateway.hypertext import Line
 from gateway.mail import plain
@@ -20,6 +21,7 @@ from gateway.networks.linkedin.paragraphs import (
     is_accept,
     page_lines,
     paragraphs_of,
+    stands_alone,
     text_lines,
     written,
 )
@@ -50,6 +52,7 @@ class _Parts:
 
 def layout_of(text: str, page: str, lead: Lead) -> Layout | None:
     """The layout of a mail's text, or failing that of its page; None where it has no buttons to reckon from."""
+    lead = replace(lead, may_show_block=not page or "/fpg/" in page)
     if parts := _text_parts(text_lines(text), lead):
         return _read(parts, lead, prints_area=_is_old_style(parts))
     if parts := _page_parts(page_lines(page), lead):
@@ -97,6 +100,11 @@ def _unsigned(note: Sequence[Paragraph], called: str | None) -> tuple[Sequence[P
     return note[:-1], signed["name"].strip() or None
 
 
+def _same(written: str, called: str | None) -> bool:
+    """Whether two spellings of a name differ in nothing one can see."""
+    return called is not None and normalize("NFC", plain(written)) == normalize("NFC", called)
+
+
 # The text
 
 
@@ -106,9 +114,10 @@ def _text_parts(lines: Sequence[Line], lead: Lead) -> _Parts | None:
     accepts = [number for number, button in buttons.items() if is_accept(button)]
     if not accepts:
         return None
-    above = [paragraph for number, paragraph in enumerate(paragraphs[: accepts[0]]) if number not in buttons]
-    if lead.height(above) == len(above):
-        return _note_below(paragraphs, buttons)
+    if lead.is_reminder and links.is_guests(buttons[accepts[0]].url or ""):
+        above = [paragraph for number, paragraph in enumerate(paragraphs[: accepts[0]]) if number not in buttons]
+        if lead.height(above) == len(above):
+            return _note_below(paragraphs, buttons)
     return _note_above(paragraphs, buttons, accepts[-1], lead)
 
 
@@ -132,25 +141,27 @@ def _frame_at(paragraphs: Sequence[Paragraph]) -> int:
 
 
 def _note_above(paragraphs: Sequence[Paragraph], buttons: dict[int, Line], accept: int, lead: Lead) -> _Parts:
-    beside = [number for number in (accept + 1, accept - 1) if number in buttons and not is_accept(buttons[number])]
+    neighbours = () if stands_alone(buttons[accept]) else (accept + 1, accept - 1)
+    beside = [number for number in neighbours if number in buttons and not is_accept(buttons[number])]
     numbers = sorted([accept, *beside[:1]])
     above, frame = paragraphs[: numbers[0]], paragraphs[numbers[-1] + 1 :]
-    at = _block_at(above, lead, is_member=bool(beside))
+    is_guest = links.is_guests(buttons[accept].url or "")
+    at = None if is_guest else _block_at(above, lead, shows_profile=bool(beside))
     note = above if at is None else [*above[:at], *above[at + 1 :]]
     return _Parts(note, None if at is None else above[at], tuple(buttons[number] for number in numbers), frame)
 
 
-def _block_at(above: Sequence[Paragraph], lead: Lead, *, is_member: bool) -> int | None:
+def _block_at(above: Sequence[Paragraph], lead: Lead, *, shows_profile: bool) -> int | None:
     """Which paragraph above the buttons is the inviter's block."""
     height = lead.height(above)
     if lead.announces_block(above):
         return height
     if height == len(above):
         return None
-    if is_member:
+    if shows_profile:
         return len(above) - 1
-    # Without a profile button (guests, and all until 2012) a name alone is the note's signature.
-    is_block = lead.called is not None and len(above[-1]) > 1 and plain(above[-1][0].text) == lead.called
+    # Until 2011 there was no block, so a name is the note's signature; in 2012 there was one, of name and headline.
+    is_block = lead.may_show_block and len(above[-1]) > 1 and _same(above[-1][0].text, lead.called)
     return len(above) - 1 if is_block else None
 
 
@@ -175,7 +186,7 @@ def _page_parts(lines: list[Line], lead: Lead) -> _Parts | None:
 
 def _name_at(lines: Sequence[Line], called: str | None) -> int | None:
     linked = [number for number, line in enumerate(lines) if line.url and links.shows_profile(line.url)]
-    named = [number for number in linked if plain(lines[number].text) == called]
+    named = [number for number in linked if _same(lines[number].text, called)]
     return next(iter(named or linked), None)
 
 

@@ -12,7 +12,7 @@ from gateway.networks.linkedin.paragraphs import Paragraph
 
 _GREETING = re.compile(r"\S+(?: \S+)?\s?[,:!]")
 _LONGEST = 400  # characters of a lead-in, with the inviter's headline in it
-_HIGHEST = 4  # paragraphs a lead-in takes at most, head and rule of 2009 included
+_HIGHEST = 3  # paragraphs a lead-in takes at most: head, words and rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Lead:
 
     called: str | None  # the inviter's name as the header has it
     is_reminder: bool
+    may_show_block: bool = True  # False: the page of a mail of 2009 to 2011 shows that it has none
 
     def height(self, paragraphs: Sequence[Paragraph]) -> int:
         """How many paragraphs at the top are LinkedIn's own."""

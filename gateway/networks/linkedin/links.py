@@ -22,8 +22,9 @@ _SHOWS_PROFILE = re.compile(r"/in/|/profile/view\b|/fpg/|a=guestInviteeProfileVi
 _OF_RECIPIENT = re.compile(r"-header-\d+-|-header-profile", re.IGNORECASE)
 # A link somebody pasted into a note has none of these.
 _OF_MAIL = re.compile(r"/comm/|/e/|[?&](?:trk|lipi|midToken|authType|ek)=", re.IGNORECASE)
-_TEMPLATE = re.compile(r"(?:[?&]ek=|trk=eml-|page(?:%3A|:)email_)(?P<token>\w+)", re.IGNORECASE)
+_TEMPLATE = re.compile(r"(?:[?&;]ek=|trk=eml-|page(?:%3A|:)email_)(?P<token>\w+)", re.IGNORECASE)
 _OLD_STYLE = re.compile(r"/e/[^?]*/(?:blk|isd)/", re.IGNORECASE)
+_GUESTS = re.compile(r"/start/accept-invitation\b|eml-guest-invite-cta|/isd/", re.IGNORECASE)
 _REDIRECTED_PROFILE = re.compile(r"/fpg/", re.IGNORECASE)
 _UNSUBSCRIBES = re.compile(r"[?&]t=(?:uns|lun)\b|/unsub/|/email-unsubscribe\b", re.IGNORECASE)
 _NUMBER = re.compile(r"invitationId[=/](?P<id>\d{6,20})\b")
@@ -59,6 +60,11 @@ def is_recipients(url: str) -> bool:
 def is_old_style(url: str) -> bool:
     """Whether it is a redirect of the years until 2014."""
     return _OLD_STYLE.search(url) is not None
+
+
+def is_guests(url: str) -> bool:
+    """Whether it is an accept link for somebody who is no member."""
+    return _GUESTS.search(url) is not None
 
 
 def is_paragraph_style(url: str) -> bool:

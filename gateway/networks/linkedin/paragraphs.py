@@ -46,6 +46,11 @@ def button_of(paragraph: Paragraph) -> Line | None:
     return Line(paragraph[0].text, link.url) if len(paragraph) == 2 and not link.text else None
 
 
+def stands_alone(button: Line) -> bool:
+    """Whether no button for the inviter's profile stands beside it: for guests, and for all until 2012."""
+    return button.text.startswith(_ACCEPT_LABEL) or links.is_guests(button.url or "")
+
+
 def is_accept(button: Line) -> bool:
     """Whether the button is the one that accepts."""
     return button.text.startswith(_ACCEPT_LABEL) or links.accepts(button.url or "")

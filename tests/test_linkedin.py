@@ -1,0 +1,105 @@
+"""LinkedIn's invitations: whatever the name, headline and note, every form gives back what was put in."""
+
+from __future__ import annotations
+
+from unicodedata import normalize
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.mail import parse, plain
+from gateway.model import Kind, Notification
+from gateway.networks import recognise
+from tests.linkedin_forms import FORMS, Form, Invite, compose
+
+by_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
+in_parts = pytest.mark.parametrize("parts", ["text+page", "text", "page"])
+
+_WORDS = st.text(
+    st.characters(categories=["L", "N", "P", "S", "Zs"], exclude_characters="\u00a0"), min_size=1, max_size=60
+)
+_LINE = _WORDS.map(plain).filter(bool)
+_NAME = st.text(st.characters(categories=["L"]), min_size=1, max_size=30).flatmap(
+    lambda first: _LINE.map(lambda rest: normalize("NFC", plain(f"{first} {rest}")))
+)
+_IMITATIONS = st.sampled_from(
+    [
+        "Accept: https://www.linkedin.com/comm/mynetwork/invite-accept/invitationId/1/?trk=eml-x-hero-0-accept~cta",
+        "View profile: https://www.linkedin.com/in/somebody-else",
+        "View profile: https://www.linkedin.com/comm/in/somebody-else?trk=eml-email_m2m_invite_single_01-hero-3-prof",
+        "----------------------------------------",
+        ".....",
+        "You are receiving Accepted Invitation emails.",
+        "This email was intended for Eve Adversary (Nobody)",
+        "Unsubscribe here: https://example.org/",
+        "12 connections in common",
+        "Eve Adversary\nChief Imitator at Example Ltd",
+        "- Eve",
+        "Hi Bob,",
+        '{{ 7 * 7 }} <b>bold</b> & "quoted"',
+    ]
+)
+_PARAGRAPH = st.lists(st.one_of(_LINE, _IMITATIONS), min_size=1, max_size=3).map("\n".join)
+_NOTE = st.lists(st.one_of(_PARAGRAPH, _IMITATIONS), min_size=1, max_size=4).map("\n\n".join)
+_INVITE = st.builds(
+    Invite,
+    name=_NAME,
+    headline=_LINE,
+    note=st.tuples(_LINE, _NOTE).map("\n".join),
+    number=st.integers(min_value=2**62, max_value=7_500_000_000_000_000_000),
+    in_common=st.none() | st.just("3 connections in common"),
+)
+
+
+def _read(form: Form, invite: Invite, **how: object) -> Notification:
+    notification = recognise(parse(compose(form, invite, **how)))  # type: ignore[arg-type]
+    assert notification is not None
+    return notification
+
+
+def _expected(form: Form, invite: Invite, parts: str) -> dict[str, object]:
+    return {
+        "kind": form.kind,
+        "name": invite.name,
+        "headline": invite.headline if form.headline else None,
+        "profile_url": form.profile,
+        "note": _words(invite.note) if form.note else None,
+        "invitation": str(invite.number) if form.number else "I123456789_33" if "isd" not in form.text else None,
+        "sent_at": invite.made if form.number else None,
+        "given_name": invite.given if parts in form.given and invite.given != invite.name else None,
+    }
+
+
+def _found(notification: Notification) -> dict[str, object]:
+    inviter = notification.inviter
+    assert inviter is not None
+    return {
+        "kind": notification.kind,
+        "name": inviter.name,
+        "headline": inviter.headline,
+        "profile_url": inviter.profile_url,
+        "note": _words(notification.note) if notification.note else None,
+        "invitation": notification.invitation,
+        "sent_at": notification.sent_at,
+        "given_name": notification.given_name,
+    }
+
+
+def _words(text: str) -> str:
+    # A page has no lines to compare, only words.
+    return " ".join(text.split())
+
+
+@in_parts
+@by_form
+@settings(max_examples=25, deadline=None)
+@given(invite=_INVITE, stripped=st.booleans(), encoding=st.sampled_from(["quoted-printable", "base64", "8bit"]))
+def test_whoever_invites_is_read_back_from_every_form(
+    form: Form, parts: str, invite: Invite, stripped: bool, encoding: str
+) -> None:
+    notification = _read(form, invite, parts=parts, stripped=stripped, encoding=encoding)
+
+    assert _found(notification) == _expected(form, invite, parts)
+    if form.note and parts != "page":
+        assert notification.note == invite.note
