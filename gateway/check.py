@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from gateway import smtp
-from gateway.config import Config, Folders, Smtp, line_of
+from gateway.config import Config, Smtp, line_of
 from gateway.errors import BadTemplate, MailboxFailed, SendFailed
 from gateway.evidence import gather
 from gateway.imap import Session
@@ -127,7 +127,7 @@ def _mailbox(config: Config) -> Iterator[Check]:
 
 
 def _folders(config: Config, session: Session) -> Iterator[Check]:
-    folders = config.imap.folders if config.imap else Folders()
+    folders = config.folders
     try:
         yield _good("folder", f"{folders.inbox}: {session.select(folders.inbox).exists} mails")
     except MailboxFailed as exc:

@@ -241,6 +241,11 @@ class Config(Section):
     """The file these settings came from."""
 
     @property
+    def folders(self) -> Folders:
+        """The folders of the owner's mailbox."""
+        return self.imap.folders if self.imap else Folders()
+
+    @property
     def owner(self) -> str:
         """The owner's name in journal, logs and state directory: the file's stem."""
         return self.path.stem if self.path else "me"

@@ -91,8 +91,15 @@ class Section:
     items: tuple[tuple[str, ...], ...]
 
 
-def compose(entries: Sequence[Entry], week: Week, zone: ZoneInfo, *, paused: bool = False) -> str:
-    """The text of a week's summary from the entries of that week."""
+def compose(
+    entries: Sequence[Entry],
+    week: Week,
+    zone: ZoneInfo,
+    *,
+    moved: Sequence[tuple[str, str]] = (),
+    paused: bool = False,
+) -> str:
+    """The text of a week's summary from the entries of that week, and the cases that moved in it."""
     invitations = [entry for entry in entries if _invites(entry)]
     sections = [section for section in _sections(entries, invitations) if section.items]
     start, end = (moment.astimezone(zone) for moment in (week.start, week.end))
@@ -100,6 +107,9 @@ def compose(entries: Sequence[Entry], week: Week, zone: ZoneInfo, *, paused: boo
     lines += [_counted(invitations), ""]
     if paused:
         lines += ["Sending is paused. `rsvpd resume` starts it again.", ""]
+    if moved:
+        hint = "Your policy or your records changed, and with them what was decided."
+        sections.append(Section("Moved", hint, tuple((f"{case}: {why}",) for case, why in moved)))
     for section in sections:
         lines += _written(section)
     return "\n".join(lines).rstrip() + "\n"

@@ -154,6 +154,21 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
     log.info("%s %s -> %s (%s): %s", entry.key[:8], network, decision.verdict, decision.rule, ruling.state)
 
 
+def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
+    """Judge a case that still waits by today's policy and records, and move it where the verdict is another."""
+    before = entry.judgement
+    mail = parse(entry.raw or b"")
+    judgement = judge(mail, owner, JournalFiles(journal))
+    told = account(judgement, None)
+    if before is None or (before["verdict"], before["reply"]) == (told["verdict"], told["reply"]):
+        return
+    ruling = replace(rule_on(judgement, None, mail.date, owner, now), policy=owner.policy_fingerprint)
+    verdict = judgement.decision.verdict
+    why = f"{before['verdict']} -> {verdict} (rule {judgement.decision.rule})"
+    journal.judged_again(entry, verdict, told, ruling, why, now)
+    log.info("%s moved: %s", entry.key[:8], why)
+
+
 def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
     """What follows from a judgement on a mail of that date: an answer on its way, or none and the reason."""
     reply = judgement.reply

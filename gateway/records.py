@@ -36,11 +36,15 @@ class Records:
     clock: Callable[[], datetime]
     _read_at: datetime | None = field(default=None)
 
-    def refresh(self, session: Session) -> None:
-        """Look at every source again, once an hour; one that cannot be read keeps what was known from it."""
+    def refresh(self, session: Session) -> bool:
+        """Look at every source again, once an hour; whether anything is known now that was not.
+
+        A source that cannot be read keeps what was known from it.
+        """
         now = self.clock()
         if self._read_at and timedelta(0) <= now - self._read_at < _EVERY:
-            return
+            return False
+        before = self._states()
         files = sources(self.config.evidence, self.config.me)
         for source in files:
             self._file(source, now)
@@ -49,6 +53,10 @@ class Records:
             self._folder(session, folder, direction, now)
         self.index.keep_only([*(source.name for source in files), *folders])
         self._read_at = now
+        return self._states() != before
+
+    def _states(self) -> dict[str, str]:
+        return {source.source: source.state for source in self.index.sources()}
 
     def _file(self, source: Source, now: datetime) -> None:
         try:
@@ -71,10 +79,9 @@ class Records:
 
     def _folders(self, session: Session) -> dict[str, Direction]:
         """The mail folders that tell with whom the owner corresponds."""
-        settings = self.config.imap.folders if self.config.imap else None
-        found = {settings.inbox: Direction.RECEIVED} if settings else {}
+        found = {self.config.folders.inbox: Direction.RECEIVED}
         try:
-            found[session.special("\\Sent", settings.sent if settings else None)] = Direction.SENT
+            found[session.special("\\Sent", self.config.folders.sent)] = Direction.SENT
         except MailboxFailed as exc:
             log.warning("%s: %s", self.config.owner, exc)
         return found

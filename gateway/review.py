@@ -87,7 +87,8 @@ def summary(config: Config, journal: Journal, week: str | None, now: datetime) -
     """The text of a week's summary; ValueError when there is no such week."""
     span = _week(config, week, now)
     entries = journal.between(span.start, span.end)
-    return compose(entries, span, config.me.zone, paused=journal.fact(PAUSED) is not None)
+    moved = journal.moved(span.start, span.end)
+    return compose(entries, span, config.me.zone, moved=moved, paused=journal.fact(PAUSED) is not None)
 
 
 def _week(config: Config, name: str | None, now: datetime) -> Week:

@@ -11,24 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.config import Config, Folders
+from gateway.config import Config
 from gateway.digest import Rhythm, Week, as_mail, compose
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.letter import letter_id, paste_note
-from gateway.mail import parse
-from gateway.model import Channel, Entry, Place, State, Verdict
+from gateway.letter import letter_id
+from gateway.model import Entry, Place, State
 from gateway.networks import networks
-from gateway.pipeline import PAUSED, Owner, Post, deliver, letter, process, take_in
+from gateway.pipeline import PAUSED, Owner, Post, deliver, judge_again, process, take_in
 from gateway.records import Records
 
 log = logging.getLogger(__name__)
 
-KEYWORD = "$RsvpdSeen"
+JUDGED_UNDER = "judged-under"
 LARGEST_MAIL = 1024 * 1024  # bytes; a bigger one is no notification, and is set aside by its header alone
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
-_FOLDER_OF = {Verdict.ACCEPT: "accept", Verdict.HUMAN: "review", Verdict.DECLINE: "declined"}
 
 
 @dataclass(slots=True)
@@ -41,6 +40,7 @@ class Round:
     connect: Callable[[], Session]
     post: Post
     records: Records
+    filing: Filing
     clock: Callable[[], datetime]
     session: Session | None = field(default=None)
     _idling: bool = False
@@ -63,12 +63,13 @@ class Round:
         self._send()
         self._report()
         session = self._connected()
-        self.records.refresh(session)
+        fresh = self.records.refresh(session)
         self._take_in(session)
-        self._judge()
-        self._file(session)
+        self._judge(again=fresh)
+        self.filing.file(session)
+        self.filing.release(session)
         self._send()
-        self._copy(session)
+        self.filing.copy(session)
         return self._listen(session)
 
     def socket(self) -> socket.socket | None:
@@ -95,17 +96,8 @@ class Round:
             self.session.idle_done()
         if self.session is None:
             self.session = self.connect()
-            if self.config.delivery.mode != "observe":
-                self._make_folders(self.session)
+            self.filing.make_folders(self.session)
         return self.session
-
-    def _make_folders(self, session: Session) -> None:
-        for folder in (self._folders.accept, self._folders.review, self._folders.declined):
-            session.ensure(folder)
-
-    @property
-    def _folders(self) -> Folders:
-        return self.config.imap.folders if self.config.imap else Folders()
 
     # Taking in
 
@@ -128,80 +120,30 @@ class Round:
 
     @property
     def _inbox(self) -> str:
-        return self._folders.inbox
+        return self.config.folders.inbox
 
-    def _judge(self) -> None:
+    def _judge(self, *, again: bool) -> None:
+        """Judge what came in; and what still waits for the owner, where policy or records are others than then."""
         for entry in self.journal.entries(State.NEW):
-            try:
-                process(entry, self.owner, self.journal, self.clock())
-            except DnsAway as exc:
-                log.warning("%s not judged yet: %s", entry.key[:8], exc)
-
-    # Filing
-
-    def _file(self, session: Session) -> None:
-        """Put judged mails where they belong, and what the owner is to send or paste beside them."""
-        if self.config.delivery.mode == "observe":
+            self._with_names(process, entry)
+        under = self.owner.policy_fingerprint
+        if not again and self.journal.fact(JUDGED_UNDER) == under:
             return
-        unfiled = self.journal.unfiled()
-        for entry in unfiled:
-            self._lay_out(session, entry)
-        by_folder: dict[str, list[Entry]] = {}
-        for entry in unfiled:
-            by_folder.setdefault(self._folder_of(entry), []).append(entry)
-        for folder, entries in by_folder.items():
-            self._move(session, entries, folder)
+        for entry in self.journal.open_to_change():
+            self._with_names(judge_again, entry)
+        self.journal.set_fact(JUDGED_UNDER, under)
 
-    def _move(self, session: Session, entries: list[Entry], folder: str) -> None:
-        selected = session.select(self._inbox)
-        # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
-        here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
-        if folder != self._inbox:
-            # What is no invitation is left as it was, without even a keyword of ours.
-            uids = [entry.place.uid for entry in here if entry.place]
-            session.add_keyword(uids, KEYWORD)
-            session.file(uids, folder)
-        for entry in here:
-            self.journal.filed(entry, folder, self.clock())
-
-    def _folder_of(self, entry: Entry) -> str:
-        case = self.journal.case(entry.case) if entry.case else None
-        name = _FOLDER_OF.get(case.verdict) if case else None
-        folder: str = getattr(self._folders, name) if name else self._inbox
-        return folder
-
-    def _lay_out(self, session: Session, entry: Entry) -> None:
-        reply = entry.reply
-        if reply is None or entry.state is not State.CLOSED or entry.why.startswith("continues "):
-            return
-        if reply.channel is Channel.PASTE:
-            self._put(session, self._folders.review, self._paste_note(entry), seen=True)
-        elif reply.to and self.config.delivery.mode == "draft":
-            drafts = session.special("\\Drafts", self._folders.drafts)
-            self._put(session, drafts, letter(entry, reply, self.owner, self.clock(), automatic=False), draft=True)
-
-    def _paste_note(self, entry: Entry) -> bytes:
-        return paste_note(
-            entry,
-            owner=self.owner.sender,
-            message_id=letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain),
-            now=self.clock(),
-        )
-
-    def _put(self, session: Session, folder: str, message: bytes, *, draft: bool = False, seen: bool = False) -> None:
-        """Append a mail of ours unless it is there already: a round may have ended right after doing so."""
-        message_id = parse(message).message_id
-        if message_id and session.find_message_id(folder, message_id):
-            return
-        flags = (*(("\\Draft",) if draft else ()), *(("\\Seen",) if seen else ()))
-        session.append(folder, message, flags)
+    def _with_names(self, judging: Callable[[Entry, Owner, Journal, datetime], None], entry: Entry) -> None:
+        try:
+            judging(entry, self.owner, self.journal, self.clock())
+        except DnsAway as exc:
+            log.warning("%s not judged yet: %s", entry.key[:8], exc)
 
     # Sending
 
     def _send(self) -> None:
         """Send what is due; a server that lets nothing through is not asked again in this round."""
         now = self.clock()
-        self.journal.release(now)
         if self.config.delivery.mode != "send" or self.journal.fact(PAUSED):
             return
         for entry in self.journal.due(now):
@@ -210,16 +152,6 @@ class Round:
                 or deliver(entry, self.owner, self.journal, self.post, self.clock) is State.DUE
             ):
                 return
-
-    def _copy(self, session: Session) -> None:
-        """Put what was sent into Sent, unless the provider does so itself."""
-        if self.config.smtp is None or self.config.smtp.keeps_copy:
-            return
-        for entry in self.journal.uncopied():
-            if entry.reply and entry.claimed:
-                message = letter(entry, entry.reply, self.owner, entry.claimed)
-                self._put(session, session.special("\\Sent", self._folders.sent), message, seen=True)
-            self.journal.copied(entry, self.clock())
 
     # Reporting
 
@@ -242,7 +174,13 @@ class Round:
         owner = self.owner.sender
         to = self.config.digest.to or owner.address
         message = as_mail(
-            compose(entries, week, self.config.me.zone, paused=self.journal.fact(PAUSED) is not None),
+            compose(
+                entries,
+                week,
+                self.config.me.zone,
+                moved=self.journal.moved(week.start, week.end),
+                paused=self.journal.fact(PAUSED) is not None,
+            ),
             owner=owner,
             to=to,
             week=week,

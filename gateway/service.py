@@ -24,6 +24,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.config import Config
 from gateway.errors import JournalFailed, MailboxFailed
+from gateway.filing import Filing
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.records import Records
 from gateway.round import Round
@@ -71,6 +72,7 @@ def watch(config: Config) -> Watch:
         connect=connect_of(config),
         post=post_of(config),
         records=Records(config, people_of(journal), journal, now),
+        filing=Filing(config, owner, journal, now),
         clock=now,
     )
     return Watch(work, lock)
@@ -115,6 +117,11 @@ class Service:
         # A full bell has not been heard yet, which serves as well.
         with contextlib.suppress(BlockingIOError):
             self._bell[1].send(b"!")
+
+    @property
+    def listens(self) -> bool:
+        """Whether every owner's server is being listened to, and no round is under way."""
+        return all(watch.registered is not None for watch in self.watches)
 
     def wake_all(self) -> None:
         """Give every watch that is not backing off a round now."""

@@ -158,8 +158,8 @@ def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dove
     [
         (("imap-password", "wrong"), "check user and password"),
         (("smtp-password", "wrong"), "check user and password"),
-        (("{imaps}", "{closed}"), "cannot be reached"),
-        (("{smtp}", "{closed}"), "cannot be reached"),
+        (("{imaps}", "{closed}"), "nothing listens there"),
+        (("{smtp}", "{closed}"), "nothing listens there"),
     ],
 )
 def test_check_says_what_does_not_work_and_where(
@@ -188,7 +188,9 @@ def test_a_folder_that_is_not_there_is_named(config: Path, dovecot: Dovecot, smt
     result = rsvpd("check", config)
 
     assert result.exit_code == 1
-    assert "folder 'Elsewhere' on" in result.stdout
+    (fault,) = [line for line in result.stdout.splitlines() if line.startswith("fault")]
+    assert "Elsewhere" in fault
+    assert f"{HOST}:{dovecot.imaps_port}" in fault
 
 
 def test_an_empty_journal_has_nothing_to_list(config: Path) -> None:

@@ -176,16 +176,15 @@ def test_the_domain_budget_does_not_count_other_domains(journal: Journal) -> Non
     assert journal.claim(two, limits, NOW) is None
 
 
-def test_a_held_answer_comes_due_when_its_hold_ends(journal: Journal) -> None:
+def test_a_hold_is_over_when_its_time_has_come(journal: Journal) -> None:
     entry = due(journal, "a")
     journal.settle(entry, State.HELD, NOW, not_before=NOW + timedelta(minutes=15))
 
-    journal.release(NOW + timedelta(minutes=14))
-    before = journal.entry(entry.id).state
-    journal.release(NOW + timedelta(minutes=15))
+    before = journal.hold_over(NOW + timedelta(minutes=14))
+    after = journal.hold_over(NOW + timedelta(minutes=15))
 
-    assert before is State.HELD
-    assert [e.id for e in journal.due(NOW + timedelta(minutes=15))] == [entry.id]
+    assert before == []
+    assert [one.id for one in after] == [entry.id]
 
 
 def test_approving_a_case_takes_back_its_waiting_answer(journal: Journal) -> None:

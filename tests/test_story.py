@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from imapclient import IMAPClient
 
 from gateway.config import Config, load
 from gateway.model import State, Verdict
+from gateway.review import summary
 from gateway.service import Service, watch
 from gateway.state import open_journal
 from tests.certificates import HOST
@@ -278,6 +279,65 @@ def test_an_answer_waits_for_its_hold_and_can_be_taken_back(owner: Owner) -> Non
 
     assert owner.smtp.delivered == []
     assert journal.entries(State.HELD) == []
+
+
+def test_an_answer_goes_out_when_its_hold_ends(owner: Owner) -> None:
+    config = owner.config(hold="1s")
+    owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+
+    with serving(config):
+        wait_for(lambda: len(owner.smtp.delivered) == 1, "the answer")
+
+
+def test_moving_the_mail_away_during_the_hold_takes_the_answer_back(owner: Owner) -> None:
+    config = owner.config(hold="3s")
+    owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+
+    with serving(config):
+        journal = open_journal(config)
+        wait_for(lambda: owner.names(DECLINED) != [], "the filing")
+        with owner.mailbox() as client:
+            client.select_folder(DECLINED)
+            client.move(client.search(), "INBOX")
+        wait_for(lambda: journal.entries(State.HELD) == [], "the end of the hold")
+
+    (entry,) = journal.entries(State.CLOSED)
+    assert "you moved the mail away" in entry.why
+    assert owner.smtp.delivered == []
+
+
+def test_a_changed_policy_moves_what_waits_and_the_summary_says_so(owner: Owner) -> None:
+    before = owner.config(mode="draft")
+    owner.deliver(linkedin("Sam Twice"), linkedin("Nina Newcomer"))
+    with serving(before):
+        wait_for(settled(before, 2), "the first judgement")
+    assert owner.names(REVIEW) == ["Ada Miller", "Sam Twice"]
+
+    after = owner.config(mode="draft", more='[policy]\npreset = "open-door"\n')
+    with serving(after):
+        wait_for(lambda: len(owner.names(ACCEPT)) == 2, "the move")
+
+    assert owner.names(ACCEPT) == ["Nina Newcomer", "Sam Twice"]
+    text = summary(after, open_journal(after), None, datetime.now(UTC))
+    assert "needs-human -> accept-candidate (rule everybody)" in text
+    assert "decline -> accept-candidate (rule everybody)" in text
+
+
+def test_what_the_owner_decided_no_policy_moves(owner: Owner) -> None:
+    before = owner.config(mode="draft")
+    owner.deliver(linkedin("Sam Twice"))
+    with serving(before):
+        wait_for(settled(before, 1), "the first judgement")
+    journal = open_journal(before)
+    (case,) = journal.cases()
+    journal.overrule(case, Verdict.DECLINE, "declined by the owner", case.opened)
+
+    after = owner.config(mode="draft", more='[policy]\npreset = "open-door"\n')
+    with serving(after):
+        owner.deliver(linkedin("Nina Newcomer"))
+        wait_for(settled(after, 2), "the second judgement")
+
+    assert [str(case.verdict) for case in journal.cases() if case.inviter.name == "Sam Twice"] == ["decline"]
 
 
 def test_a_server_that_says_later_is_asked_again_and_the_mail_goes_out_once(owner: Owner) -> None:

@@ -10,10 +10,10 @@ from gateway.config import Folders
 from gateway.demo.embedded import EmbeddedImap
 from gateway.demo.samples import Sample
 from gateway.demo.sink import Letter, Sink
+from gateway.filing import KEYWORD
 from gateway.journal import Journal
 from gateway.model import Entry, State, Verdict
 from gateway.pipeline import mail_key
-from gateway.round import KEYWORD
 
 NOWHERE = "no folder"
 _OURS = frozenset({KEYWORD, "\\Answered"})

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,31 +130,37 @@ def _configured(folder: Path, imap: EmbeddedImap, sink: Sink) -> Config:
 
 def _play(stage: Stage, played: Sequence[Sample]) -> None:
     """Deliver the samples while the service runs, the last of them when it has nothing more to do but listen."""
-    with _serving(stage.config):
+    with _serving(stage.config) as service:
         for sample in played[:-1]:
             stage.imap.deliver(INBOX, sample.raw)
         _wait(stage, played[:-1])
+        # The embedded server tells of a mail only who was listening when it came; others tell at the next chance.
+        _wait_until(lambda: service.listens)
         stage.imap.deliver(INBOX, played[-1].raw)
         _wait(stage, played)
 
 
 @contextmanager
-def _serving(config: Config) -> Iterator[None]:
+def _serving(config: Config) -> Iterator[Service]:
     """The service of `rsvpd run`, in a thread."""
     service = Service([watch(config)])
     thread = threading.Thread(target=service.run, name="service")
     thread.start()
     try:
-        yield
+        yield service
     finally:
         service.stop()
         thread.join()
 
 
 def _wait(stage: Stage, delivered: Sequence[Sample]) -> None:
-    """Return when all is as expected, or when waiting longer would not help."""
+    """Until all is as expected; patience ends, and then what differs is shown."""
+    _wait_until(lambda: not differences(stage.scene(delivered)))
+
+
+def _wait_until(reached: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while differences(stage.scene(delivered)) and time.monotonic() < deadline:
+    while not reached() and time.monotonic() < deadline:
         time.sleep(_GLANCE)
 
 

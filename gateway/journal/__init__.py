@@ -18,7 +18,7 @@ from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
-from gateway.journal.schema import cursors, digests, entries, events, facts, policies
+from gateway.journal.schema import cases, cursors, digests, entries, events, facts, policies
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
 
@@ -140,6 +140,44 @@ class Journal:
         with self.store.write() as connection:
             _entries.settle(connection, self.owner, entry, State.UNREADABLE, now, why=why)
 
+    def open_to_change(self) -> list[Entry]:
+        """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
+        waiting = (State.CLOSED, State.HELD)
+        acted = select(entries.c.case_id).where(entries.c.owner == self.owner, entries.c.state.not_in(waiting))
+        opened = select(func.min(entries.c.id)).where(entries.c.owner == self.owner).group_by(entries.c.case_id)
+        undecided = select(cases.c.id).where(cases.c.owner == self.owner, cases.c.decided_by == "policy")
+        return self._find(
+            entries.c.state.in_(waiting),
+            entries.c.raw.is_not(None),
+            entries.c.case_id.in_(undecided),
+            entries.c.case_id.not_in(acted.where(entries.c.case_id.is_not(None))),
+            entries.c.id.in_(opened),
+        )
+
+    def judged_again(
+        self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
+    ) -> None:
+        """Write down that a case moved, because the policy or the records are others than when it was decided."""
+        with self.store.write() as connection:
+            connection.execute(
+                update(entries)
+                .where(entries.c.id == entry.id)
+                .values(
+                    state=ruling.state,
+                    why=ruling.why,
+                    judgement=account,
+                    judged=now,
+                    policy=ruling.policy,
+                    recipient=ruling.recipient,
+                    not_before=ruling.not_before,
+                    settled=now,
+                )
+            )
+            connection.execute(update(cases).where(cases.c.id == entry.case_id).values(verdict=verdict, changed=now))
+            append(
+                connection, owner=self.owner, at=now, what="moved", why=why, entry_id=entry.id, case_id=entry.case_id
+            )
+
     # Delivering
 
     def claim(self, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
@@ -168,13 +206,20 @@ class Journal:
             connection.execute(update(digests).where(mine, digests.c.state == State.DOT).values(state=State.UNCERTAIN))
             return list(_entries.recover(connection, self.owner, now))
 
-    def release(self, now: datetime) -> None:
-        """Make answers due whose hold has ended."""
-        with self.store.write() as connection:
-            over = (entries.c.owner == self.owner, entries.c.state == State.HELD, entries.c.not_before <= now)
-            connection.execute(update(entries).where(*over).values(state=State.DUE))
+    def hold_over(self, now: datetime) -> list[Entry]:
+        """Held answers whose hold has ended."""
+        return self._find(entries.c.state == State.HELD, entries.c.not_before <= now)
 
     # Filing
+
+    def misfiled(self, verdict: Verdict, folder: str) -> list[Entry]:
+        """Mails of cases with this verdict that were filed into another folder, before the verdict changed."""
+        mine = (cases.c.owner == self.owner, cases.c.verdict == verdict, cases.c.changed != cases.c.opened)
+        return self._find(
+            entries.c.case_id.in_(select(cases.c.id).where(*mine)),
+            entries.c.filed.is_not(None),
+            entries.c.filed != folder,
+        )
 
     def filed(self, entry: Entry, folder: str, now: datetime) -> None:
         """Note that a mail lies where it belongs."""
@@ -227,6 +272,18 @@ class Journal:
         with self.store.read() as connection:
             found: datetime | None = connection.execute(query).scalar()
         return found
+
+    def moved(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
+        """Cases that a changed policy or changed records moved in a span of time, and from where to where."""
+        query = (
+            select(cases.c.number, events.c.why)
+            .join(cases, events.c.case_id == cases.c.id)
+            .where(events.c.owner == self.owner, events.c.what == "moved")
+            .where(events.c.at >= start, events.c.at < end)
+            .order_by(events.c.id)
+        )
+        with self.store.read() as connection:
+            return [(f"c{row.number}", row.why) for row in connection.execute(query)]
 
     def _find(self, *conditions: ColumnElement[bool]) -> list[Entry]:
         with self.store.read() as connection:

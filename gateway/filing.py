@@ -1,0 +1,145 @@
+"""Where mails, drafts and notes lie in the owner's mailbox; it follows what the journal says.
+
+Everything here may be done twice without harm: moving what is gone is no error, and a mail of ours is looked for
+by its Message-ID before it is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.config import Config
+from gateway.imap import Session
+from gateway.journal import Journal
+from gateway.letter import letter_id, paste_note
+from gateway.mail import parse
+from gateway.model import Channel, Entry, State, Verdict
+from gateway.pipeline import Owner, letter
+
+KEYWORD = "$RsvpdSeen"
+_MOVED_AWAY = "you moved the mail away before the hold ended: nothing is sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """An owner's mailbox as the place of finished work."""
+
+    config: Config
+    owner: Owner
+    journal: Journal
+    clock: Callable[[], datetime]
+
+    def make_folders(self, session: Session) -> None:
+        """The folders that mails are filed into, unless nothing may be touched."""
+        if self._touches:
+            for folder in self._of_verdict.values():
+                session.ensure(folder)
+
+    @property
+    def _touches(self) -> bool:
+        return self.config.delivery.mode != "observe"
+
+    @property
+    def _of_verdict(self) -> dict[Verdict, str]:
+        folders = self.config.folders
+        return {
+            Verdict.ACCEPT: folders.accept,
+            Verdict.HUMAN: folders.review,
+            Verdict.DECLINE: folders.declined,
+        }
+
+    def file(self, session: Session) -> None:
+        """Put judged mails where they belong, and what the owner is to send or paste beside them."""
+        if not self._touches:
+            return
+        unfiled = self.journal.unfiled()
+        for entry in unfiled:
+            self._lay_out(session, entry)
+        for folder, entries in self._by_folder(unfiled).items():
+            self._move_from_inbox(session, entries, folder)
+        for verdict, folder in self._of_verdict.items():
+            for entry in self.journal.misfiled(verdict, folder):
+                self._lay_out(session, entry)
+                self._move_on(session, entry, folder)
+
+    def _by_folder(self, entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = {}
+        for entry in entries:
+            case = self.journal.case(entry.case) if entry.case else None
+            folder = self._of_verdict.get(case.verdict) if case else None
+            found.setdefault(folder or self.config.folders.inbox, []).append(entry)
+        return found
+
+    def _move_from_inbox(self, session: Session, entries: list[Entry], folder: str) -> None:
+        inbox = self.config.folders.inbox
+        selected = session.select(inbox)
+        # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
+        here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
+        if folder != inbox:
+            # What is no invitation is left as it was, without even a keyword of ours.
+            uids = [entry.place.uid for entry in here if entry.place]
+            session.add_keyword(uids, KEYWORD)
+            session.file(uids, folder)
+        for entry in here:
+            self.journal.filed(entry, folder, self.clock())
+
+    def _move_on(self, session: Session, entry: Entry, folder: str) -> None:
+        """To another folder, because the verdict is another now; a mail the owner moved stays where it is."""
+        if entry.filed and entry.message_id and entry.filed != self.config.folders.inbox:
+            uids = session.find_message_id(entry.filed, entry.message_id)
+            session.file(uids, folder)
+        self.journal.filed(entry, folder, self.clock())
+
+    def _lay_out(self, session: Session, entry: Entry) -> None:
+        reply = entry.reply
+        if reply is None or entry.state is not State.CLOSED or entry.why.startswith("continues "):
+            return
+        if reply.channel is Channel.PASTE:
+            self._put(session, self.config.folders.review, self._paste_note(entry), seen=True)
+        elif reply.to and self.config.delivery.mode == "draft":
+            drafts = session.special("\\Drafts", self.config.folders.drafts)
+            self._put(session, drafts, letter(entry, reply, self.owner, self.clock(), automatic=False), draft=True)
+
+    def _paste_note(self, entry: Entry) -> bytes:
+        return paste_note(
+            entry,
+            owner=self.owner.sender,
+            message_id=letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain),
+            now=self.clock(),
+        )
+
+    def _put(self, session: Session, folder: str, message: bytes, *, draft: bool = False, seen: bool = False) -> None:
+        """Append a mail of ours unless it is there already: a round may have ended right after doing so."""
+        message_id = parse(message).message_id
+        if message_id and session.find_message_id(folder, message_id):
+            return
+        flags = (*(("\\Draft",) if draft else ()), *(("\\Seen",) if seen else ()))
+        session.append(folder, message, flags)
+
+    def release(self, session: Session) -> None:
+        """Make answers due whose hold has ended, if the owner left the mail where it was filed."""
+        now = self.clock()
+        for entry in self.journal.hold_over(now):
+            if self._left_alone(session, entry):
+                self.journal.settle(entry, State.DUE, now)
+            else:
+                self.journal.settle(entry, State.CLOSED, now, why=_MOVED_AWAY)
+
+    def _left_alone(self, session: Session, entry: Entry) -> bool:
+        if entry.place is None or not self._touches:
+            return True  # it lies in no folder of ours
+        if entry.message_id is None or entry.filed is None:
+            return False  # where it is cannot be told, and doubt never answers
+        return bool(session.find_message_id(entry.filed, entry.message_id))
+
+    def copy(self, session: Session) -> None:
+        """Put what was sent into Sent, unless the provider does so itself."""
+        if self.config.smtp is None or self.config.smtp.keeps_copy:
+            return
+        for entry in self.journal.uncopied():
+            if entry.reply and entry.claimed:
+                message = letter(entry, entry.reply, self.owner, entry.claimed)
+                self._put(session, session.special("\\Sent", self.config.folders.sent), message, seen=True)
+            self.journal.copied(entry, self.clock())
