@@ -137,6 +137,20 @@ def test_a_folder_whose_mails_have_no_lasting_numbers_is_not_worked_on(connected
     assert failed.value.permanent
 
 
+def test_a_folder_that_may_only_be_read_is_named(connected: Connecting) -> None:
+    _, session = connected({"SELECT": "* 1 EXISTS\r\n* OK [READ-ONLY] x\r\n{tag} OK [READ-ONLY] selected\r\n"})
+
+    with pytest.raises(MailboxFailed, match=r"folder 'INBOX' .* may only be read") as failed:
+        session.select("INBOX")
+
+    assert failed.value.permanent
+
+
+def test_folders_that_cannot_be_listed_end_the_session(connected: Connecting) -> None:
+    with pytest.raises(MailboxFailed, match=r"listing the folders of .*: LIST failed: not now"):
+        connected({"LIST": "{tag} NO not now\r\n"})
+
+
 def test_a_mail_that_comes_as_nothing_is_left_out(connected: Connecting) -> None:
     answer = "* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS () BODY[] NIL)\r\n{tag} OK fetched\r\n"
     _, session = connected({"UID FETCH": answer})

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
 from pydantic import SecretStr
 
 from gateway.config import Imap
@@ -58,7 +57,11 @@ def connect(account: Imap, secret: Callable[[], SecretStr]) -> Session:
     """A session that is logged in; MailboxFailed says what did not work, permanent when only the owner can help."""
     client = connected(account, secret)
     place = f"{account.host}:{account.port}"
-    return Session(client, place, Folders.of(client, place))
+    try:
+        return Session(client, place, Folders.of(client, place))
+    except MailboxFailed:
+        client.hang_up()
+        raise
 
 
 @dataclass(slots=True)
@@ -73,9 +76,7 @@ class Session:
     _exists: int = 0  # mails in the folder, as far as the server has told
 
     def close(self) -> None:
-        """Hang up; an answer is not waited for."""
-        with suppress(IMAPClientError, OSError):
-            self._client.shutdown()
+        self._client.hang_up()
 
     def socket(self) -> socket.socket:
         """What becomes readable when the server says something."""
@@ -94,6 +95,8 @@ class Session:
         with told(f"folder {folder!r} on {self.place}"):
             try:
                 found = self._client.select_folder(self._folders.path(folder))
+            except IMAPClientReadOnlyError:
+                raise MailboxFailed(f"folder {folder!r} on {self.place} may only be read", permanent=True) from None
             except IMAPClientError as exc:
                 raise self._folders.missing(folder, exc) or exc from None
         if b"UIDVALIDITY" not in found:

@@ -50,6 +50,11 @@ class Client(IMAPClient):  # type: ignore[misc]
         if not implicit:
             self.starttls(context)
 
+    def hang_up(self) -> None:
+        """End the connection without waiting for an answer."""
+        with suppress(IMAPClientError, OSError):
+            self.shutdown()
+
     def idle(self) -> None:
         self._idle_tag = self._imap._command("IDLE")
         while (line := self._imap._get_response()) is not None:
@@ -113,8 +118,7 @@ def connected(account: Imap, secret: Callable[[], SecretStr]) -> Client:
     try:
         _log_in(client, account, secret, place)
     except MailboxFailed:
-        with suppress(IMAPClientError, OSError):
-            client.shutdown()
+        client.hang_up()
         raise
     return client
 
