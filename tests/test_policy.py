@@ -124,8 +124,14 @@ def test_a_decline_without_a_reply_is_quiet() -> None:
     assert decide(invitation(), policy_of(rule("decline"))).template is None
 
 
-def test_a_note_nobody_can_read_is_not_declined_by_a_rule_about_notes() -> None:
-    policy = policy_of(rule("decline", not_signals="met"), preset="open-door")
+@pytest.mark.parametrize("preset", preset_names())
+def test_a_table_ends_in_a_row_that_always_holds(preset: str) -> None:
+    assert policy_of(preset=preset).rows[-1].when.always
+
+
+@pytest.mark.parametrize("condition", ["signals", "all_signals", "not_signals"])
+def test_a_note_nobody_can_read_is_not_declined_by_a_rule_about_notes(condition: str) -> None:
+    policy = policy_of(rule("decline", **{condition: "met"}), preset="open-door")
 
     decision = decide(invitation(note="personal", language="fi", read=False), policy)
 

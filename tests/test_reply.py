@@ -80,9 +80,9 @@ def test_a_reply_is_the_template_with_its_holes_filled() -> None:
     "decision",
     [
         decline(None),
-        Decision(Verdict.ACCEPT, "known", ()),
-        Decision(Verdict.HUMAN, "maybe", ()),
-        Decision(Verdict.IGNORE, "other", ()),
+        Decision(Verdict.ACCEPT, "known", (), "short"),
+        Decision(Verdict.HUMAN, "maybe", (), "short"),
+        Decision(Verdict.IGNORE, "other", (), "short"),
     ],
 )
 def test_only_a_decline_with_a_template_has_a_reply(decision: Decision) -> None:
