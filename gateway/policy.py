@@ -60,14 +60,16 @@ def compile_policy(
     groups: tuple[Group, ...] = (),
 ) -> Policy:
     """The table of an owner; BadPolicy when two rows have one name, since a decision could not say which it was."""
-    rows = [*rules, *(row.rule for row in preset(settings.preset) if row.stands(settings.switched_on))]
+    of_preset = (row.rule for row in preset(settings.preset) if row.stands(settings.switched_on))
+    rows = [*rules, *(row for row in of_preset if groups or not row.when.group)]
     if not rows[-1].when.always:
         rows.append(_EVERYBODY_ELSE)
     names = [row.name for row in rows]
     for name in names:
         if names.count(name) > 1:
             raise BadPolicy(f"two rules are called {name!r}; call yours something else")
-    return Policy(tuple(rows), tuple(Institution.named(name) for name in institutions), groups, own)
+    named = {institution.words: institution for institution in map(Institution.named, reversed(institutions))}
+    return Policy(tuple(rows), tuple(reversed(named.values())), groups, own)
 
 
 @dataclass(frozen=True, slots=True)

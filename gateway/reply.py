@@ -29,7 +29,7 @@ LONGEST = 16 * 1024  # characters of a template, and of what comes out
 HOLES = ("name", "full_name", "greeting", "me", "contact", "group_url", "group_name")
 _GREETING = "greeting"
 _FALLBACK = "en"
-_HOLES = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const)
+_TEXT_AND_HOLES = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const)
 _CONDITIONS = (nodes.If, nodes.CondExpr, nodes.Not, nodes.And, nodes.Or, nodes.Compare, nodes.Operand)
 _ADDRESS = re.compile(r"[^\s\x00-\x20\x7f@<>\"(),:;\[\]\\]+@[^\s\x00-\x20\x7f@<>\"(),:;\[\]\\]+")  # one, bare
 # Where an answer is never sent (RFC 5230 section 4.6): machines, and roles that are nobody in particular.
@@ -236,8 +236,9 @@ def _link(group: Group | None) -> dict[str, str]:
 def _faults_in(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     """Line and reason of whatever is more than a hole or a condition."""
     for node in (tree, *tree.find_all(nodes.Node)):
-        if not isinstance(node, _HOLES + _CONDITIONS):
-            yield node.lineno, f"{type(node).__name__} is not possible in a reply, only {{{{ name }}}} and {{% if %}}"
+        if not isinstance(node, _TEXT_AND_HOLES + _CONDITIONS):
+            holds = "a reply holds {{ name }} and {% if %}, no loop, call, filter or calculation"
+            yield node.lineno, f"{holds} ({type(node).__name__})"
         elif isinstance(node, nodes.Name) and node.name not in HOLES:
             yield node.lineno, f"there is no {{{{ {node.name} }}}}; there are {', '.join(HOLES)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from gateway.affiliation import Affiliation
@@ -32,19 +33,27 @@ _PLACE = {
 _NOTE = {NoteKind.DEFAULT: "there is only the stock sentence", NoteKind.PERSONAL: "the note has words of its own"}
 _KIND = {Kind.INVITATION: "it is a first invitation", Kind.REMINDER: "it is a reminder"}
 
+_WIDTH = 78
 _HEAD = """\
 How I answer invitations to connect
 
-Invitations are looked at in this order, and the first line that fits decides. A reminder is the invitation it reminds
-of. What an invitation does not tell counts against nobody. One that is malformed or not proved genuine, and one whose
-note cannot be read, I look at myself.
+Invitations are looked at in this order, and the first line that fits decides.
+A reminder is the invitation it reminds of. What an invitation does not tell
+counts against nobody. One that is malformed or not proved genuine, and one
+whose note cannot be read, I look at myself.
 """
 
 
 def describe(policy: Policy) -> str:
     """The whole table in plain sentences."""
-    rows = (f"{number}. {sentence(row, policy)}" for number, row in enumerate(policy.rows, 1))
+    rows = (_hung(f"{number:2}. ", sentence(row, policy)) for number, row in enumerate(policy.rows, 1))
     return "\n".join((_HEAD, *rows)) + "\n"
+
+
+def _hung(label: str, text: str) -> str:
+    """Text wrapped to the right of its label."""
+    behind = " " * len(label)
+    return textwrap.fill(text, _WIDTH, initial_indent=label, subsequent_indent=behind, break_on_hyphens=False)
 
 
 def sentence(row: Rule, policy: Policy) -> str:

@@ -261,19 +261,40 @@ def test_a_policy_reads_as_a_page() -> None:
 
     page = describe(policy_of(own))
 
-    assert page.splitlines()[6:] == [
-        (
-            "1. If we have not interacted yet or we may have interacted and the note sells, recruits or asks for money "
-            "and the company is like “*marketing*”, I decline, with the answer “short”."
-        ),
-        "2. If we have interacted outside the network, I accept.",
-        "3. If we may have interacted, I look at it myself.",
-        (
-            "4. If the note says where we met, names who suggested it or asks for an introduction to somebody, "
-            "I look at it myself."
-        ),
-        "5. In all other cases I decline, with the answer “previous-interaction”.",
-    ]
+    assert (
+        page
+        == """\
+How I answer invitations to connect
+
+Invitations are looked at in this order, and the first line that fits decides.
+A reminder is the invitation it reminds of. What an invitation does not tell
+counts against nobody. One that is malformed or not proved genuine, and one
+whose note cannot be read, I look at myself.
+
+ 1. If we have not interacted yet or we may have interacted and the note
+    sells, recruits or asks for money and the company is like “*marketing*”, I
+    decline, with the answer “short”.
+ 2. If we have interacted outside the network, I accept.
+ 3. If we may have interacted, I look at it myself.
+ 4. If the note says where we met, names who suggested it or asks for an
+    introduction to somebody, I look at it myself.
+ 5. In all other cases I decline, with the answer “previous-interaction”.
+"""
+    )
+
+
+def test_a_row_about_groups_stands_only_where_there_are_groups() -> None:
+    with_group, without = policy_of(preset="route-to-group", groups=(STUDENTS,)), policy_of(preset="route-to-group")
+
+    assert {row.name for row in with_group.rows} - {row.name for row in without.rows} == {"group-for-them"}
+
+
+def test_names_of_one_institution_in_two_languages_are_one() -> None:
+    names = ("Lindenhof University", "Universität Lindenhof", "Thornley College")
+
+    policy = compile_policy(PolicySettings(), (), institutions=names, own=frozenset())
+
+    assert [institution.name for institution in policy.institutions] == ["Lindenhof University", "Thornley College"]
 
 
 @pytest.mark.parametrize("field", When.model_fields)
