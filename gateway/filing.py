@@ -135,11 +135,12 @@ class Filing:
         return bool(session.find_message_id(entry.filed, entry.message_id))
 
     def copy(self, session: Session) -> None:
-        """Put what was sent into Sent, unless the provider does so itself."""
-        if self.config.smtp is None or self.config.smtp.keeps_copy:
-            return
+        """Put what was sent into Sent, unless the provider does so itself, and mark the mail as answered."""
+        keeps_copy = self.config.smtp is None or self.config.smtp.keeps_copy
         for entry in self.journal.uncopied():
-            if entry.reply and entry.claimed:
+            if entry.reply and entry.claimed and not keeps_copy:
                 message = letter(entry, entry.reply, self.owner, entry.claimed)
                 self._put(session, session.special("\\Sent", self.config.folders.sent), message, seen=True)
+            if entry.filed and entry.message_id and self._touches:
+                session.mark_answered(session.find_message_id(entry.filed, entry.message_id))
             self.journal.copied(entry, self.clock())

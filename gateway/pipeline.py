@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from gateway.bounces import bounced_letters
 from gateway.cases import INVITES
 from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
 from gateway.explain import account
@@ -47,6 +48,7 @@ from gateway.policy import Policy, decide
 log = logging.getLogger(__name__)
 
 PAUSED = "paused"  # the journal's fact that stops all sending
+BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
@@ -128,6 +130,7 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         return
     try:
         mail = parse(entry.raw or b"")
+        _hear_of_bounces(mail, journal, now)
         judgement = judge(mail, owner, JournalFiles(journal))
     except (Unreadable, Ambiguous) as exc:
         log.warning("%s unreadable: %s", entry.key[:8], exc)
@@ -152,6 +155,18 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
     journal.judged(entry, judgement, account(judgement, None), ruling, now)
     decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
     log.info("%s %s -> %s (%s): %s", entry.key[:8], network, decision.verdict, decision.rule, ruling.state)
+
+
+def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
+    """An answer that came back blocks its address; several in a day stop all sending."""
+    for message_id in bounced_letters(mail):
+        came_back = journal.bounced(message_id, now)
+        if came_back is None:
+            continue
+        log.warning("%s came back", came_back.key[:8])
+        if journal.bounces_since(now - timedelta(days=1)) >= BREAKER and not journal.fact(PAUSED):
+            journal.set_fact(PAUSED, f"{now.isoformat()} {BREAKER} answers came back within a day")
+            log.error("sending is paused: %d answers came back within a day", BREAKER)
 
 
 def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:

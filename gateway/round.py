@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway import bounces
 from gateway.config import Config
 from gateway.digest import Rhythm, Week, as_mail, compose
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
@@ -22,6 +23,7 @@ from gateway.model import Entry, Place, State
 from gateway.networks import networks
 from gateway.pipeline import PAUSED, Owner, Post, deliver, judge_again, process, take_in
 from gateway.records import Records
+from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Round:
     post: Post
     records: Records
     filing: Filing
+    upkeep: Upkeep
     clock: Callable[[], datetime]
     session: Session | None = field(default=None)
     _idling: bool = False
@@ -60,6 +63,7 @@ class Round:
 
     def _run(self) -> float:
         self._start()
+        self.upkeep.daily()
         self._send()
         self._report()
         session = self._connected()
@@ -109,7 +113,7 @@ class Round:
         if uidvalidity != selected.uidvalidity:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
             last = 0
-        criteria = tuple(criterion for network in networks() for criterion in network.SEARCH)
+        criteria = (*(criterion for network in networks() for criterion in network.SEARCH), *bounces.SEARCH)
         found = session.look(criteria, since_uid=last + 1)
         for mail in session.fetch(found, largest=LARGEST_MAIL):
             place = Place(folder, selected.uidvalidity, mail.uid)

@@ -28,7 +28,8 @@ from gateway.filing import Filing
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.records import Records
 from gateway.round import Round
-from gateway.state import Lock, open_journal
+from gateway.state import Lock, folder_of, open_journal
+from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def watch(config: Config) -> Watch:
     """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be."""
     lock = Lock.take(config)
     journal = open_journal(config)
+    journal.verify()
     owner = for_service(config, journal)
     owner.check_templates()
     work = Round(
@@ -73,6 +75,7 @@ def watch(config: Config) -> Watch:
         post=post_of(config),
         records=Records(config, people_of(journal), journal, now),
         filing=Filing(config, owner, journal, now),
+        upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
         clock=now,
     )
     return Watch(work, lock)

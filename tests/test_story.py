@@ -231,6 +231,8 @@ def test_an_answer_is_what_was_decided_and_says_that_a_machine_sent_it(owner: Ow
     assert answer["In-Reply-To"] == message_from_bytes(mail)["Message-ID"]
     assert answer["Auto-Submitted"] == "auto-replied"
     assert b"Dear Olga," in letter.raw
+    (invitation,) = owner.folder_of(DECLINED)
+    assert b"\\Answered" in invitation["flags"]
     (copy,) = owner.folder_of("Sent")
     assert copy["mail"]["Message-ID"] == answer["Message-ID"]
 

@@ -19,7 +19,7 @@ from gateway.journal import entries as _entries
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
 from gateway.journal.schema import cases, cursors, digests, entries, events, facts, policies
-from gateway.journal.store import Store, append
+from gateway.journal.store import Store, append, first_broken_event
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
 
 
@@ -206,6 +206,16 @@ class Journal:
             connection.execute(update(digests).where(mine, digests.c.state == State.DOT).values(state=State.UNCERTAIN))
             return list(_entries.recover(connection, self.owner, now))
 
+    def bounced(self, letter_id: str, now: datetime) -> Entry | None:
+        """Note that an answer of ours came back and block its address; None when that is nothing new."""
+        with self.store.write() as connection:
+            return _entries.bounced(connection, self.owner, letter_id, now)
+
+    def bounces_since(self, since: datetime) -> int:
+        """How many answers came back."""
+        with self.store.read() as connection:
+            return _entries.bounces_since(connection, self.owner, since)
+
     def hold_over(self, now: datetime) -> list[Entry]:
         """Held answers whose hold has ended."""
         return self._find(entries.c.state == State.HELD, entries.c.not_before <= now)
@@ -347,6 +357,20 @@ class Journal:
                 select(func.min(events.c.at)).where(events.c.owner == self.owner)
             ).scalar()
         return found
+
+    def drop_mails(self, before: datetime) -> None:
+        """Drop the mails themselves that were taken in before a moment and wait for nothing; what was decided stays."""
+        waiting = (State.NEW, *WAITING, State.SENDING, State.DOT)
+        old = (entries.c.owner == self.owner, entries.c.taken_in < before, entries.c.state.not_in(waiting))
+        with self.store.write() as connection:
+            connection.execute(update(entries).where(*old, entries.c.raw.is_not(None)).values(raw=None))
+
+    def verify(self) -> None:
+        """JournalFailed when an event was changed or taken out behind our back."""
+        with self.store.read() as connection:
+            broken = first_broken_event(connection, self.owner)
+        if broken is not None:
+            raise JournalFailed(f"journal: event {broken} was changed; nothing is sent until a backup is restored")
 
     def forget(self, who: str, now: datetime) -> int:
         """Erase the cases of the person with this address or full name; how many there were."""

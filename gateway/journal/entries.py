@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.journal.schema import cases, entries
+from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
 from gateway.model import Channel, Entry, Place, Reply, State
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
 WAITING = (State.HELD, State.DUE)
+BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,10 @@ def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> N
 
 def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
     """Take a due answer for sending; None when it is ours. Another may have been quicker: that is a denial too."""
-    denied = _answered_lately(connection, owner, entry, limits, now) or _over_budget(
-        connection, owner, entry, limits, now
+    denied = (
+        _blocked(connection, owner, entry, now)
+        or _answered_lately(connection, owner, entry, limits, now)
+        or _over_budget(connection, owner, entry, limits, now)
     )
     if denied:
         return denied
@@ -119,6 +122,39 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
         return Denied("it is no longer due")
     append(connection, owner=owner, at=now, what="sending", entry_id=entry.id)
     return None
+
+
+def _blocked(connection: Connection, owner: str, entry: Entry, now: datetime) -> Denied | None:
+    """Whether mail to this address came back lately."""
+    recipient = (entry.reply.to or "").lower() if entry.reply else ""
+    query = (
+        select(func.max(events.c.at))
+        .join(entries, events.c.entry_id == entries.c.id)
+        .where(events.c.owner == owner, events.c.what == "bounced", entries.c.recipient == recipient)
+    )
+    last = connection.execute(query).scalar()
+    if last is None or last + BLOCKED < now:
+        return None
+    return Denied(f"a mail to this address came back on {last:%Y-%m-%d}")
+
+
+def bounced(connection: Connection, owner: str, letter_id: str, now: datetime) -> Entry | None:
+    """Note that an answer of ours came back; None when it is not ours or was noted before."""
+    found = find(connection, owner, entries.c.letter_id == letter_id, entries.c.state.in_(ON_THE_WIRE))
+    if not found:
+        return None
+    entry = found[0]
+    noted = select(events.c.id).where(events.c.entry_id == entry.id, events.c.what == "bounced")
+    if connection.execute(noted).first():
+        return None
+    settle(connection, owner, entry, State.REFUSED, now, why="the answer came back: it could not be delivered")
+    append(connection, owner=owner, at=now, what="bounced", entry_id=entry.id, case_id=entry.case_id)
+    return entry
+
+
+def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
+    query = select(func.count()).where(events.c.owner == owner, events.c.what == "bounced", events.c.at >= since)
+    return int(connection.execute(query).scalar_one())
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:

@@ -1,0 +1,52 @@
+"""What the journal needs once a day: a backup that was read back, and old mails dropped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from gateway.errors import JournalFailed
+from gateway.journal import Journal
+from gateway.journal.store import backup
+
+log = logging.getLogger(__name__)
+
+KEPT_BACKUPS = 7
+MAILS_KEPT = timedelta(days=90)  # afterwards the decision stays, the mail itself goes
+_DONE = "upkeep"
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """An owner's journal and where its backups stand; no folder when the database is not ours to copy."""
+
+    journal: Journal
+    folder: Path | None
+    clock: Callable[[], datetime]
+
+    def daily(self) -> None:
+        """Do today's upkeep if it was not done yet; a backup that fails stops nothing and is tried again."""
+        now = self.clock()
+        today = f"{now:%Y-%m-%d}"
+        if self.journal.fact(_DONE) == today:
+            return
+        self.journal.drop_mails(now - MAILS_KEPT)
+        try:
+            if self.folder:
+                self._back_up(self.folder, today)
+        except (JournalFailed, OSError) as exc:
+            log.error("no backup: %s", exc)
+        else:
+            self.journal.set_fact(_DONE, today)
+
+    def _back_up(self, folder: Path, today: str) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        target = folder / f"journal-{today}.sqlite"
+        target.unlink(missing_ok=True)  # of an attempt that was cut short
+        backup(self.journal.store, target)
+        for old in sorted(folder.glob("journal-*.sqlite"))[:-KEPT_BACKUPS]:
+            old.unlink()
+        log.info("backup %s", target.name)

@@ -1,0 +1,71 @@
+"""The daily upkeep of the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import JournalFailed
+from gateway.journal import Journal
+from gateway.journal.store import open_file
+from gateway.model import State
+from gateway.upkeep import KEPT_BACKUPS, MAILS_KEPT, Upkeep
+from tests.test_journal import NOW, due
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+
+
+def upkeep(journal: Journal, folder: Path, now: datetime) -> None:
+    Upkeep(journal, folder / "backup", lambda: now).daily()
+
+
+def test_a_day_has_one_backup_and_a_week_of_them_is_kept(journal: Journal, tmp_path: Path) -> None:
+    due(journal, "a")
+
+    for hours in range(0, 24 * 10, 6):
+        upkeep(journal, tmp_path, NOW + timedelta(hours=hours))
+
+    names = sorted(file.name for file in (tmp_path / "backup").iterdir())
+    assert len(names) == KEPT_BACKUPS
+    assert names[-1] == f"journal-{NOW + timedelta(hours=24 * 9 + 18):%Y-%m-%d}.sqlite"
+    copy = sqlite3.connect(tmp_path / "backup" / names[-1])
+    assert copy.execute("SELECT state FROM entries").fetchall() == [("due",)]
+
+
+def test_old_mails_go_and_what_was_decided_stays(journal: Journal, tmp_path: Path) -> None:
+    closed, waiting = due(journal, "a", slug="a"), due(journal, "b", slug="b")
+    journal.settle(closed, State.SENT, NOW)
+
+    upkeep(journal, tmp_path, NOW + MAILS_KEPT + timedelta(seconds=1))
+
+    assert journal.entry(closed.id).raw is None
+    assert journal.entry(closed.id).judgement is not None
+    assert journal.entry(waiting.id).raw == b"raw"
+
+
+def test_a_backup_that_cannot_be_written_is_told_and_tried_again(
+    journal: Journal, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "backup").write_text("in the way")
+    upkeep(journal, tmp_path, NOW)
+    assert "no backup" in caplog.text
+
+    (tmp_path / "backup").unlink()
+    upkeep(journal, tmp_path, NOW)
+
+    assert len(list((tmp_path / "backup").iterdir())) == 1
+
+
+def test_a_journal_that_was_tampered_with_is_not_served(journal: Journal) -> None:
+    due(journal, "a")
+    with journal.store.write() as connection:
+        connection.exec_driver_sql("UPDATE events SET why = 'nothing' WHERE what = 'decline'")
+
+    with pytest.raises(JournalFailed, match="was changed"):
+        journal.verify()
