@@ -1,4 +1,6 @@
-"""LinkedIn's mails composed around anybody: every form of an invitation and its reminder that is attested, 2009-2026."""
+"""LinkedIn's mails composed around anybody: each attested form of an invitation and its reminder, 2009 to 2026."""
+
+# ruff: noqa: E501 - links are longer than lines
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.hypertext import lines_of
+from gateway.mail import plain
 from gateway.model import Kind, Mail, Notification, Person
 
 NAME = "mastodon"
@@ -36,6 +37,6 @@ def _follower(mail: Mail, host: str, account: str) -> Person:
     profile = f"https://{host}/@{account}"
     for line in lines_of(mail.html):
         if line.url == profile:
-            name = re.sub(rf"\s*@?{re.escape(account)}\s*$", "", line.text).strip()
+            name = plain(line.text.partition(f"@{account}")[0])
             return Person(name=name or account, profile_url=profile)
     return Person(name=account)

@@ -1,4 +1,4 @@
-"""XING. The form of its contact requests is not documented anywhere; what is known of its other mails is here."""
+"""XING. Its messages and confirmations are attested; the words of a contact request are a guess."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _read(parts: _Parts, lead: Lead, *, prints_area: bool) -> Layout:
     return Layout(
         name=name,
         headline=headline,
-        note="\n\n".join(map(written, note)) or None,
+        note="\n\n".join("\n".join(map(written, paragraph)) for paragraph in note) or None,
         buttons=tuple(line.url for line in parts.buttons if line.url),
         frame="\n".join(line.text for paragraph in own for line in paragraph),
         given_name=signed if signed and name and signed != name and name.startswith(signed) else None,
@@ -85,7 +85,7 @@ def _is_old_style(parts: _Parts) -> bool:
 def _name_and_headline(block: Paragraph, *, prints_area: bool) -> tuple[str | None, str | None]:
     if not block:
         return None, None
-    name, *rest = [plain(line.text) for line in block]
+    name, *rest = [plain(written(line)) for line in block]
     rest = [line for line in rest if not words.is_in_common(line)]
     if not rest or (prints_area and len(rest) == 1 and words.is_area(rest[0])):
         return name, None
@@ -95,9 +95,14 @@ def _name_and_headline(block: Paragraph, *, prints_area: bool) -> tuple[str | No
 def _unsigned(note: Sequence[Paragraph], called: str | None) -> tuple[Sequence[Paragraph], str | None]:
     """A guest's note without the "- Ada" that LinkedIn puts below it, and that name."""
     signed = _SIGNED.fullmatch(note[-1][0].text) if note and len(note[-1]) == 1 else None
-    if signed is None or (called and not called.startswith(signed["name"])):
+    if signed is None or (called and not _is_given_name(signed["name"], called)):
         return note, None
     return note[:-1], signed["name"].strip() or None
+
+
+def _is_given_name(signed: str, called: str) -> bool:
+    # Who signs with all of several names has done so themselves.
+    return called.startswith(signed) and (signed != called or " " not in called)
 
 
 def _same(written: str, called: str | None) -> bool:
@@ -179,7 +184,7 @@ def _page_parts(lines: list[Line], lead: Lead) -> _Parts | None:
     above = paragraphs_of(lines[:at])
     # Where the note stands above the block, everything below the name is the block.
     end = accept if lead.height(above) < len(above) else at + _height(lines[at:accept])
-    block = tuple(line for line in lines[at:end] if line.text and (not line.url or line is lines[at]))
+    block = (Line(lines[at].text), *(line for line in lines[at + 1 : end] if line.text and not line.url))
     note = [*above, *paragraphs_of(lines[end:accept])]
     return _Parts(note, block, (lines[accept], lines[at]), paragraphs_of(lines[accept + 1 :]))
 

@@ -56,9 +56,9 @@ def is_accept(button: Line) -> bool:
     return button.text.startswith(_ACCEPT_LABEL) or links.accepts(button.url or "")
 
 
-def written(paragraph: Paragraph) -> str:
-    """A paragraph as it was written."""
-    return "\n".join(f"{line.text} {line.url}".strip() if line.url else line.text for line in paragraph)
+def written(line: Line) -> str:
+    """A line as it was written, its link put back."""
+    return f"{line.text} {line.url}".strip() if line.url else line.text
 
 
 def _text_line(text: str) -> Line:

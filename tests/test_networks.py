@@ -1,0 +1,356 @@
+"""Every network's mails: one sample of each form with what it says, hostile ones, and the labelled corpus."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import networks as registry
+from gateway.errors import Ambiguous, Unreadable
+from gateway.hypertext import lines_of
+from gateway.mail import parse
+from gateway.model import Kind, Mail, Notification
+from gateway.networks import networks, recognise
+from gateway.networks.linkedin import links
+from gateway.networks.linkedin.headline import company_of
+from tests.corpus import CORPUS, needs_corpus
+from tests.linkedin_forms import MEMBER_NOW, REMINDER_NOW, Invite, compose
+
+SAMPLES = sorted((Path(__file__).parent / "samples" / "networks").glob("*.eml"))
+ADA = Invite("Ada Inviter", "Cook at Example Kitchens", "Hello Bob!")
+
+by_file = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.stem)
+
+
+def said(notification: Notification | None) -> dict[str, Any] | None:
+    """What a notification says, without what it leaves open, as the samples' expectations have it."""
+    if notification is None:
+        return None
+    given = {key: value for key, value in asdict(notification).items() if value is not None and key != "limit"}
+    if notification.inviter:
+        given["inviter"] = {key: value for key, value in asdict(notification.inviter).items() if value is not None}
+    return json.loads(json.dumps(given, default=lambda date: date.isoformat()))  # type: ignore[no-any-return]
+
+
+@by_file
+def test_a_sample_says_what_is_written_beside_it(sample: Path) -> None:
+    expected = json.loads(sample.with_suffix(".json").read_text("utf-8"))
+
+    assert said(recognise(parse(sample.read_bytes()))) == expected
+
+
+def test_every_network_has_a_sample() -> None:
+    said_to_be = [json.loads(sample.with_suffix(".json").read_text("utf-8")) for sample in SAMPLES]
+
+    shown = {expected["network"] for expected in said_to_be if expected}
+
+    assert {network.NAME for network in networks()} == shown
+
+
+@by_file
+def test_the_page_says_what_the_text_says(sample: Path) -> None:
+    mail = parse(sample.read_bytes())
+    if not (mail.text and mail.html):
+        pytest.skip("one part only")
+
+    text, page = (said(recognise(one)) for one in (mail, replace(mail, text="")))
+
+    assert text is not None
+    assert page is not None
+    for one in (text, page):
+        one["note"] = " ".join(one.get("note", "").split())
+        one.pop("given_name", None)  # the text of some forms is signed, their page is not
+    assert page == text
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "invitations@linkedin.com.example.net",
+        "invitations@linkedin-mail.example",
+        "invitations@notlinkedin.com",
+        "invitations@linkedin.com.",
+        "invitations@xn--lnkedin-9bb.com",
+        "invitations@lınkedin.com",
+    ],
+)
+def test_a_look_alike_of_a_domain_is_no_mail_of_the_network(sender: str) -> None:
+    raw = compose(MEMBER_NOW, ADA).replace(b"<invitations@linkedin.com>", f"<{sender}>".encode())
+
+    assert recognise(parse(raw)) is None
+
+
+def test_a_mail_below_the_networks_domain_is_the_networks() -> None:
+    raw = compose(MEMBER_NOW, ADA).replace(b"<invitations@linkedin.com>", b"<invitations@e.LinkedIn.com>")
+
+    assert getattr(recognise(parse(raw)), "network", None) == "linkedin"
+
+
+def test_an_invitation_without_a_button_is_unreadable_and_says_whose_it_is() -> None:
+    mail = replace(parse(compose(MEMBER_NOW, ADA)), text="Ada Inviter wants something new", html="")
+
+    with pytest.raises(Unreadable) as unreadable:
+        recognise(mail)
+
+    assert unreadable.value.network == "linkedin"
+
+
+def test_a_mail_that_two_networks_claim_is_an_error_that_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    linkedin = next(network for network in networks() if network.NAME == "linkedin")
+
+    class Copy:
+        NAME = "copycat"
+        SEARCH = ()
+
+        def parse(self, _: Mail) -> Notification | None:
+            return Notification("copycat", Kind.OTHER)
+
+    monkeypatch.setattr(registry, "networks", lambda: (linkedin, Copy()))
+
+    with pytest.raises(Ambiguous, match=r"linkedin.*copycat"):
+        recognise(parse(compose(MEMBER_NOW, ADA)))
+
+
+def test_a_reminder_has_the_invitations_own_number() -> None:
+    first, second = (recognise(parse(compose(form, ADA))) for form in (MEMBER_NOW, REMINDER_NOW))
+
+    assert first is not None
+    assert second is not None
+    assert (first.kind, second.kind) == (Kind.INVITATION, Kind.REMINDER)
+    assert first.invitation == second.invitation == str(ADA.number)
+
+
+def test_the_inviters_address_is_taken_from_no_mail_since_2013() -> None:
+    raw = b"Reply-To: Ada Inviter <ada@example.net>\r\n" + compose(MEMBER_NOW, ADA)
+
+    notification = recognise(parse(raw))
+
+    assert notification is not None
+    assert notification.inviter is not None
+    assert notification.inviter.address is None
+
+
+@pytest.mark.parametrize("words", [("Annehmen", "Profil ansehen"), ("Accetta", "Visualizza profilo"), ("承諾", "表示")])
+def test_the_words_of_the_buttons_do_not_matter(words: tuple[str, str]) -> None:
+    raw = compose(replace(MEMBER_NOW, words=words), ADA, parts="page", stripped=True)
+
+    notification = recognise(parse(raw))
+
+    assert notification is not None
+    assert notification.inviter is not None
+    assert (notification.inviter.name, notification.note) == (ADA.name, ADA.note)
+
+
+@pytest.mark.parametrize(
+    ("name", "headline"),
+    [
+        ("{{ 7 * 7 }} Petrov", "${jndi:x} <%= 7*7 %>"),
+        ("<script>alert(1)</script> Kovac", '<b>Bold</b> & "quoted"'),
+        ("Ada Inviter", "Accept: https://example.org/a"),
+        ("Ada Inviter", "Accept: https://www.linkedin.com/comm/mynetwork/invite-accept/?trk=eml-x-hero-0-accept~cta"),
+        ("Ada Inviter", "https://www.example.org/ada"),
+        ("Ada Inviter", "500+ connections and counting"),
+        ("Ada Inviter", "You are receiving Invitation emails."),
+        ("You are receiving", "This email was intended for nobody"),
+        ("Hi Bob,", "Cook"),
+        ("A" * 300, "B" * 300),
+    ],
+)
+def test_a_hostile_name_or_headline_is_nothing_but_a_name_or_headline(name: str, headline: str) -> None:
+    notification = recognise(parse(compose(MEMBER_NOW, replace(ADA, name=name, headline=headline))))
+
+    assert notification is not None
+    assert notification.inviter is not None
+    assert (notification.inviter.name, notification.inviter.headline) == (name, headline)
+    assert notification.note == ADA.note
+
+
+def test_signs_that_turn_the_direction_are_not_part_of_a_name() -> None:
+    raw = compose(
+        MEMBER_NOW, replace(ADA, name="Ada \u202egnp.exe\u202c Inviter", headline="Cook \u2066(remote)\u2069")
+    )
+
+    notification = recognise(parse(raw))
+
+    assert notification is not None
+    assert notification.inviter is not None
+    assert (notification.inviter.name, notification.inviter.headline) == ("Ada gnp.exe Inviter", "Cook (remote)")
+
+
+@pytest.mark.parametrize(
+    ("headline", "company"),
+    [
+        ("Cook at Example Kitchens", "Example Kitchens"),
+        ("Cook at Example Kitchens | we bake", "Example Kitchens"),
+        ("Koch bei der Stadt Beispiel", "Stadt Beispiel"),
+        ("Founder & CEO @Pies, speaker", "Pies"),
+        ("Cuisinière chez Tartes & Fils", "Tartes & Fils"),
+        ("Profesora en Universidad de Ejemplo", "Universidad de Ejemplo"),
+        ("Experta en Marketing Digital", None),
+        ("Engenheira na Tortas Unidas", "Tortas Unidas"),
+        ("Ricercatrice presso Istituto Esempio", "Istituto Esempio"),
+        ("Docente all'Università di Esempio", "Università di Esempio"),
+        ("Trainer bij Voorbeeld BV", "Voorbeeld BV"),
+        ("Professorin an der Universität Beispiel", "Universität Beispiel"),
+        ("Professeure à l’Université de Tarte", "Université de Tarte"),
+        ("Postdoc, Institute of Crust, Example University", "Example University"),
+        ("Student Recruiter at Example University | we bring talent", "Example University"),
+        ("Founder at Pies, ex-student of Example University", "Pies"),
+        ("Former cook at Example Kitchens", None),
+        ("Previously at Cakes, now at Pies", "Pies"),
+        ("Engineer at the European Pie Agency", "European Pie Agency"),
+        ("A student at heart", None),
+        ("College Librarian", None),
+        ("Visionary | Dad", None),
+        ("松林大学 副教授", "松林大学"),
+    ],
+)
+def test_the_company_is_the_one_a_headline_names_as_the_present_one(headline: str, company: str | None) -> None:
+    assert company_of(headline) == company
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://www.linkedin.com/comm/in/ada-1?midToken=x&otpToken=y", "https://www.linkedin.com/in/ada-1"),
+        ("https://www.linkedin.com/in/ada-1/", "https://www.linkedin.com/in/ada-1"),
+        (
+            "https://www.linkedin.com/comm/profile/view?id=AAs&authToken=x&trk=y",
+            "https://www.linkedin.com/profile/view?id=AAs",
+        ),
+        ("https://www.linkedin.com/comm/mynetwork/invite-accept/invitationId/1/sharedKey/k/", None),
+        ("https://www.linkedin.com/redir/redirect?url=https%3A%2F%2Fexample.org", None),
+        ("https://www.linkedin.com.example.org/in/ada-1", None),
+        ("javascript:alert(1)//linkedin.com/in/ada", None),
+        ("http://[broken/in/ada", None),
+    ],
+)
+def test_a_clean_profile_link_has_no_tokens_and_stays_in_the_network(url: str, clean: str | None) -> None:
+    assert links.profile_url(url) == clean
+
+
+def test_what_a_page_hides_is_not_read() -> None:
+    page = (
+        '<div style="display:none">preheader</div><div style="max-height:0">more</div><style>p{}</style>'
+        "<p>Hello&nbsp;Bob<br>next line<br><br>far line\u034f \u034f \u034f \u034f </p><td>cell</td>"
+    )
+
+    assert [line.text for line in lines_of(page)] == ["Hello Bob", "next line", "", "far line", "", "cell"]
+
+
+def test_an_emoji_of_several_people_stays_whole() -> None:
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+
+    assert [line.text for line in lines_of(f"<p>{family}</p>")] == [family]
+
+
+def _bombs() -> Iterator[tuple[str, bytes]]:
+    head = b"From: Ada Inviter <invitations@linkedin.com>\r\nTo: bob@example.org\r\nSubject: I want to connect\r\n"
+    accept = b"https://www.linkedin.com/comm/mynetwork/invite-accept/\r\n"
+    for name, filler in {
+        "slashes": b"/e/" * 300_000,
+        "links": b"http://" * 130_000 + b" x",
+        "spaces": b"A note from x:\n" + b" " * 900_000 + b"x",
+        "lines": b"Ada Inviter\r\n" * 70_000,
+        "blank lines": b"\r\n" * 450_000,
+        "one long word": b"institut" * 100_000,
+        "waiting": b"is waiting for your " * 45_000,
+        "accepts": accept * 17_000,
+    }.items():
+        yield f"{name} in the text", head + b"\r\n" + filler + b"\r\n\r\nAccept: " + accept
+        page = b"Content-Type: text/html; charset=utf-8\r\n\r\n<p>"
+        yield f"{name} in the page", head + page + filler + b'<a href="' + accept.strip() + b'">x</a>'
+    yield "nested cells", head + b"Content-Type: text/html\r\n\r\n" + b"<table><tr><td>" * 60_000
+    yield "open links", head + b"Content-Type: text/html\r\n\r\n" + b"<a href=x>" * 90_000
+
+
+@pytest.mark.parametrize("raw", [pytest.param(raw, id=name) for name, raw in _bombs()])
+def test_a_mail_made_to_take_for_ever_does_not(raw: bytes) -> None:
+    trello = raw.replace(b"invitations@linkedin.com", b"a@trello.com").replace(
+        b"I want to connect", b"A invited you to a board"
+    )
+
+    assert recognise(parse(trello)) is not None
+    with suppress(Unreadable):
+        recognise(parse(raw))
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_a_mail_damaged_anywhere_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
+    raw = bytearray(data.draw(st.sampled_from(SAMPLES)).read_bytes())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        piece = data.draw(
+            st.binary(max_size=12) | st.sampled_from([b"\0", b"\r", b"\n\n", b"=?utf-8?q?", b'"', b"<", b"--"])
+        )
+        raw[at : at + data.draw(st.integers(0, 30))] = piece
+
+    with suppress(Unreadable, Ambiguous):
+        recognise(parse(bytes(raw)))
+
+
+def _corpus() -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Each mail's name, what we read and what the label says, in one shape."""
+    found = []
+    for line in (CORPUS / "labels.jsonl").read_text("utf-8").splitlines():
+        label = json.loads(line)
+        read: dict[str, Any] = said(recognise(parse((CORPUS / label["file"]).read_bytes()))) or {"kind": "other"}
+        found.append((label["file"], read, label))
+    return found
+
+
+@needs_corpus
+def test_the_corpus_is_recognised_to_the_last_mail() -> None:
+    invites = ("invitation", "reminder")
+
+    wrong = [file for file, read, label in _corpus() if (read["kind"] in invites) != (label["kind"] in invites)]
+
+    assert wrong == []
+
+
+@needs_corpus
+@pytest.mark.parametrize(
+    ("field", "floor"),
+    [("name", 0.99), ("headline", 0.97), ("company", 0.95), ("profile_url", 0.97), ("address", 0.97)],
+)
+def test_the_corpus_inviters_are_read(field: str, floor: float) -> None:
+    pairs = [
+        (file, read["inviter"].get(field), label["inviter"][field])
+        for file, read, label in _corpus()
+        if label["inviter"]
+    ]
+
+    missed = [pair for pair in pairs if pair[1] != pair[2]]
+
+    assert 1 - len(missed) / len(pairs) >= floor, missed
+
+
+@needs_corpus
+def test_the_corpus_kinds_and_networks_are_told() -> None:
+    pairs = [
+        (file, (read.get("network"), read["kind"]), (label["network"], label["kind"]))
+        for file, read, label in _corpus()
+    ]
+
+    missed = [pair for pair in pairs if pair[1] != pair[2]]
+
+    assert 1 - len(missed) / len(pairs) >= 0.98, missed
+
+
+@needs_corpus
+def test_the_corpus_notes_are_read_word_for_word() -> None:
+    notes = [(file, read.get("note"), label["note"]) for file, read, label in _corpus() if label["inviter"]]
+    personal = [(file, read, note["text"]) for file, read, note in notes if note["kind"] == "personal"]
+
+    missed = [pair for pair in personal if pair[1] != pair[2]]
+
+    assert 1 - len(missed) / len(personal) >= 0.97, missed
