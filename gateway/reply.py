@@ -74,8 +74,9 @@ class Shelf:
     """Template files by name and language: those in the owner's folder before those that come with the program."""
 
     def __init__(self, own_folder: Path | None) -> None:
-        self.folders = tuple(folder for folder in (own_folder, _packaged()) if folder and folder.is_dir())
-        self._loaded: dict[Path, Template] = {}
+        folders = [folder for folder in (_packaged(), own_folder) if folder and folder.is_dir()]
+        self._files = {file.name: file for folder in folders for file in sorted(folder.glob("*.txt"))}
+        self._loaded: dict[str, Template] = {}
         # Not autoescaped: what comes out is plain text, never HTML.
         self._environment = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
@@ -83,38 +84,40 @@ class Shelf:
 
     def names(self) -> tuple[str, ...]:
         """The replies there are."""
-        stems = {file.name.split(".")[0] for folder in self.folders for file in folder.glob("*.txt")}
-        return tuple(sorted(stems - {_GREETING}))
+        return tuple(sorted({file.split(".")[0] for file in self._files} - {_GREETING}))
 
     def languages(self, name: str) -> tuple[str, ...]:
         """The languages a reply can be given in, as a mail and as a short text."""
-        files = {file.name for folder in self.folders for file in folder.glob(f"{name}.*.txt")}
-        tongues = {file.split(".")[1] for file in files if file.count(".") == 2}
-        return tuple(sorted(tongue for tongue in tongues if f"{name}.short.{tongue}.txt" in files))
+        shorts = [file.split(".") for file in self._files if file.startswith(f"{name}.short.")]
+        return tuple(sorted(parts[2] for parts in shorts if f"{name}.{parts[2]}.txt" in self._files))
 
     def find(self, file: str) -> Template | None:
         """A template; BadTemplate with file and line when it is at fault, None when there is none."""
-        path = next((folder / file for folder in self.folders if (folder / file).is_file()), None)
-        if path is None:
-            return None
-        if path not in self._loaded:
-            self._loaded[path] = self._load(path)
-        return self._loaded[path]
+        if file in self._files and file not in self._loaded:
+            self._loaded[file] = self._load(self._files[file])
+        return self._loaded.get(file)
 
     def _load(self, path: Path) -> Template:
         try:
             source = path.read_text("utf-8")
-            tree = self._environment.parse(source)
         except (OSError, UnicodeDecodeError) as exc:
             raise BadTemplate(f"{path}: cannot be read: {exc}") from None
-        except jinja2.TemplateSyntaxError as exc:
-            raise BadTemplate(f"{path}, line {exc.lineno}: {exc.message}") from None
         if len(source) > LONGEST:
             raise BadTemplate(f"{path}: a template of {len(source)} characters")
-        for line, why in _faults_in(tree):
-            raise BadTemplate(f"{path}, line {line}: {why}")
-        holes = frozenset(name.name for name in tree.find_all(nodes.Name))
-        return Template(path, source, holes, self._environment.from_string(tree))
+        return self._compiled(path, source)
+
+    def _compiled(self, path: Path, source: str) -> Template:
+        """The template, once it is sure that it holds only what it may: compiling already computes constants."""
+        try:
+            tree = self._environment.parse(source)
+            for line, why in _faults_in(tree):
+                raise BadTemplate(f"{path}, line {line}: {why}")
+            holes = frozenset(name.name for name in tree.find_all(nodes.Name))
+            return Template(path, source, holes, self._environment.from_string(tree))
+        except jinja2.TemplateSyntaxError as exc:
+            raise BadTemplate(f"{path}, line {exc.lineno}: {exc.message}") from None
+        except (RecursionError, SyntaxError, ValueError) as exc:  # hundreds of brackets or conditions, or of digits
+            raise BadTemplate(f"{path}: is no template: {exc}") from None
 
 
 class Replies:
