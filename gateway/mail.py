@@ -6,6 +6,8 @@ malformed in a place that decides becomes a defect, and a mail with defects is n
 
 from __future__ import annotations
 
+import base64
+import binascii
 import codecs
 import hashlib
 import re
@@ -19,6 +21,7 @@ from email.utils import getaddresses
 
 import mailparser
 import mailparser.core
+from mailparser.exceptions import MailParserRecursionError
 
 from gateway.errors import Unreadable
 from gateway.model import Mail, Mailbox
@@ -35,6 +38,8 @@ _CHARSETS = re.compile(
 )
 _CHARSET = re.compile(rb"(?:[^\r\n]|\r?\n[ \t])*?charset\s*=\s*\"?([^\s\";]+)")
 _WORD_CHARSET = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[bq]\?", re.IGNORECASE)
+# Such a word is not allowed in an address field, and read as it stands it is half of an address.
+_WORD_WITH_SPECIALS = re.compile(r"=\?([^?\s]+)\?q\?([^?\s]*[,:;<>@()\[\]\"\\][^?\s]*)\?=", re.IGNORECASE)
 _FIELD_END = re.compile(rb"\r?\n(?![ \t])")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,120}@[!-;=?-~]{1,120}>")
@@ -75,7 +80,7 @@ def parse(raw: bytes) -> Mail:
         )
     except Unreadable:
         raise
-    except mailparser.MailParserRecursionError as exc:
+    except MailParserRecursionError as exc:
         raise Unreadable(f"nested deeper than {_NESTING}") from exc
     except Exception as exc:
         # mail-parser lets errors of many kinds through (1 % of mutated mails); whichever it is, it cannot be read.
@@ -163,8 +168,18 @@ def _mailboxes(parsed: list[tuple[str, str]], fields: _Fields, field: str) -> tu
     # mail-parser is strict where real mail is not ("a..b@c") and loses what is not ASCII; the standard library's
     # reading is the second try.
     texts = _all(fields, field)
-    found = parsed if parsed and all(map(str.isascii, texts)) else getaddresses(texts)
+    simple = all(text.isascii() and not _WORD_WITH_SPECIALS.search(text) for text in texts)
+    found = parsed if parsed and simple else _addresses(texts)
     return tuple(_mailbox(name, address) for name, address in found if "@" in address)
+
+
+def _addresses(texts: list[str]) -> list[tuple[str, str]]:
+    return getaddresses([_WORD_WITH_SPECIALS.sub(_in_base64, text) for text in texts])
+
+
+def _in_base64(word: re.Match[str]) -> str:
+    written = binascii.a2b_qp(word[2].encode("ascii", "replace"), header=True)
+    return f"=?{word[1]}?b?{base64.b64encode(written).decode()}?="
 
 
 def _mailbox(name: str, address: str) -> Mailbox:
@@ -242,9 +257,9 @@ def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:
         yield "a NUL character"
     if re.search(rb"\r(?!\n)", head):
         yield "a bare carriage return in the header"
-    if len(fields) < len(_FIELD_END.split(head.removeprefix(b"From "))) - head.startswith(b"From "):
+    if len(fields) < len(_FIELD_END.split(head)) - head.startswith(b"From "):  # the line an mbox begins a mail with
         yield "a line in the header that is no field"
-    authors = getaddresses(_all(fields, "From"))
+    authors = _addresses(_all(fields, "From"))
     if len(authors) != 1 or not _ADDRESS.fullmatch(authors[0][1]):
         yield "no From field with exactly one address"
     if not all(_CHARSETS.fullmatch(found) for _, value in fields for found in _WORD_CHARSET.findall(value)):
