@@ -110,9 +110,11 @@ def _own_results(mail: Mail, authserv_id: tuple[str, ...]) -> Iterator[_Result]:
             header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
         except (authres.core.AuthResError, authres.core.SyntaxError, ValueError, IndexError):
             continue
-        if (header.authserv_id or "").lower() not in wanted or header.version not in (None, "1", 1):
+        if (header.authserv_id or "").lower() not in wanted or header.version not in (None, "1"):
             continue
         for result in header.results:
+            if result.version not in (None, "1"):
+                continue
             properties = {f"{prop.type}.{prop.name}": str(prop.value).lower() for prop in result.properties}
             yield _Result(result.method.lower(), str(result.result).lower(), properties)
 
