@@ -104,3 +104,72 @@ def test_whoever_invites_is_read_back_from_every_form(
     assert _found(notification) == _expected(form, invite, parts)
     if form.note and parts != "page":
         assert notification.note == invite.note
+
+
+_TEXT = "Ada Inviter\nCook\n\nAccept: https://www.linkedin.com/comm/mynetwork/invite-accept/invitationId/{number}/?eid=a-b-c\n"
+_NUMBER = 7_000_000_000_000_000_001
+_ON_THE_DAY = "Sun, 20 Nov 2022 08:00:00 +0000"
+_A_WEEK_LATER = "Sun, 27 Nov 2022 08:00:00 +0000"
+
+
+@pytest.mark.parametrize(
+    ("template", "footer", "subject", "date", "kind"),
+    [
+        # The template's token says most, exactly.
+        (
+            "email_m2m_invite_single_01",
+            "Accepted Invitation",
+            "Ada accepted your invitation",
+            _ON_THE_DAY,
+            "invitation",
+        ),
+        ("email_m2m_invite_single_07", "", "?", _A_WEEK_LATER, "invitation"),
+        ("email_accept_invite_single_01", "Invitation", "I want to connect", _ON_THE_DAY, "accepted"),
+        ("accept_invite_04", "", "I want to connect", _ON_THE_DAY, "accepted"),
+        ("email_m2m_invite_digest_02", "Invitation", "I want to connect", _ON_THE_DAY, "digest"),
+        ("email_pymk_02", "", "I want to connect", _ON_THE_DAY, "suggestion"),
+        ("first_guest_reminder_01/germany", "", "?", _ON_THE_DAY, "reminder"),
+        ("inv_exp_member_02", "", "Ada Inviter's invitation is awaiting your response", _ON_THE_DAY, "reminder"),
+        ("jobs_jymbii_digest", "Invitation", "I want to connect", _ON_THE_DAY, "other"),
+        # Then the footer.
+        ("brand_new_03", "Invitation", "?", _ON_THE_DAY, "invitation"),
+        ("", "Invitation reminder email", "I want to connect", _ON_THE_DAY, "reminder"),
+        ("", "Accepted Invitation", "I want to connect", _ON_THE_DAY, "accepted"),
+        ("", "People You May Know notification", "I want to connect", _ON_THE_DAY, "suggestion"),
+        ("", "Job Alert", "I want to connect", _ON_THE_DAY, "other"),
+        ("", "Invitation", "You have 2 new invitations", _ON_THE_DAY, "digest"),
+        # Then the subject.
+        ("", "", "I want to connect", _A_WEEK_LATER, "invitation"),
+        ("", "", "I’ve accepted your request. Would you like to send a message?", _ON_THE_DAY, "accepted"),
+        ("", "", "Ada is waiting for your response", _ON_THE_DAY, "reminder"),
+        ("", "", "Add Ada Inviter - Cook", _ON_THE_DAY, "suggestion"),
+        ("", "", "Ada just messaged you", _ON_THE_DAY, "message"),
+        # Then what the buttons do, and when the invitation was made.
+        ("", "", "Chcę nawiązać kontakt", _ON_THE_DAY, "invitation"),
+        ("", "", "Ada czeka na odpowiedź", _A_WEEK_LATER, "reminder"),
+    ],
+)
+def test_the_kind_is_told_by_what_is_hardest_to_get_wrong(
+    template: str, footer: str, subject: str, date: str, kind: str
+) -> None:
+    header = f"X-LinkedIn-Template: {template}\r\n" if template else ""
+    head = (
+        f"From: Ada Inviter <invitations@linkedin.com>\r\nTo: bob@example.org\r\nSubject: {subject}\r\nDate: {date}\r\n"
+    )
+    frame = f"\nYou are receiving {footer} emails.\n" if footer else ""
+
+    notification = recognise(parse(f"{head}{header}\r\n{_TEXT.format(number=_NUMBER)}{frame}".encode()))
+
+    assert notification is not None
+    assert notification.kind == kind
+
+
+def test_several_invitations_in_one_mail_are_a_digest() -> None:
+    head = "From: LinkedIn <invitations@linkedin.com>\r\nTo: bob@example.org\r\nSubject: ?\r\n\r\n"
+
+    notification = recognise(
+        parse(f"{head}{_TEXT.format(number=_NUMBER)}\n{_TEXT.format(number=_NUMBER + 1)}".encode())
+    )
+
+    assert notification is not None
+    assert notification.kind == "digest"

@@ -88,9 +88,12 @@ def _match(forms: tuple[tuple[Kind, re.Pattern[str]], ...], text: str) -> Kind |
 
 def _by_template(mail: Mail) -> Kind | None:
     header = [value.partition("/")[0].strip() for value in mail.header("X-LinkedIn-Template")]
-    for token in header or links.template_tokens(mail.text + mail.html):
-        if kind := _match(_TEMPLATES, token):
-            return kind
+    if header:
+        return next((kind for token in header if (kind := _match(_TEMPLATES, token))), None)
+    for body in (mail.text, mail.html):
+        for token in links.template_tokens(body):
+            if kind := _match(_TEMPLATES, token):
+                return kind
     return None
 
 

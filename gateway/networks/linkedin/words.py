@@ -33,18 +33,18 @@ _FRAME = re.compile(
 )
 _AREA = re.compile(r"[A-ZÀ-Þ][^,|@]{1,40}, [A-ZÀ-Þ][^,|@]{1,40}|.{2,60} Area")
 _LANGUAGES = {
-    "en": r"this (?:e-?mail|message)|you (?:are receiving|received)|unsubscribe|would like to"
-    r"|invitation from|view profile",
-    "de": r"diese (?:e-?mail|nachricht)|sie erhalten|du erhältst|abbestellen|abmelden|annehmen|profil ansehen",
-    "es": r"este (?:correo|mensaje)|has recibido|estás recibiendo|darte de baja|cancelar (?:la )?suscripción|aceptar",
-    "fr": r"cet e-?mail|vous (?:recevez|avez reçu)|désinscri|désabonn|confirmez que|accepter|voir le profil",
-    "it": r"questa e-?mail|ricevi questa|hai ricevuto|annulla l|conferma di|accetta\b|visualizza profilo",
-    "pt": r"este e-?mail foi|você (?:recebeu|está recebendo)|cancelar (?:a )?(?:inscrição|assinatura)|aceitar",
-    "nl": r"deze e-?mail|(?:u|je) ontvangt|afmelden|uitschrijven|accepteren|profiel (?:weergeven|bekijken)",
-    "id": r"email ini|anda (?:mendapatkan|menerima)|berhenti berlangganan|harap konfirmasi|terima\b|lihat profil",
-    "cs": r"tento e-?mail|dostáváte|odhlásit|přijmout|zobrazit profil",
+    "en": "this email|this e-mail|this message|you are receiving|you received|unsubscribe|would like to|invitation from"
+    "|view profile",
+    "de": "diese e-mail|diese nachricht|sie erhalten|du erhältst|abbestellen|abmelden|annehmen|profil ansehen",
+    "es": "este correo|este mensaje|has recibido|estás recibiendo|darte de baja|cancelar suscripción|aceptar",
+    "fr": "cet e-mail|cet email|vous recevez|vous avez reçu|désinscri|désabonn|confirmez que|accepter|voir le profil",
+    "it": "questa email|questa e-mail|ricevi questa|hai ricevuto|annulla l|conferma di|accetta|visualizza profilo",
+    "pt": "este e-mail foi|este email foi|você recebeu|você está recebendo|cancelar inscrição|aceitar",
+    "nl": "deze e-mail|u ontvangt|je ontvangt|afmelden|uitschrijven|accepteren|profiel weergeven|profiel bekijken",
+    "id": "email ini|anda mendapatkan|anda menerima|berhenti berlangganan|harap konfirmasi|lihat profil",
+    "cs": "tento e-mail|dostáváte|odhlásit|přijmout|zobrazit profil",
 }
-_IN_LANGUAGE = {code: re.compile(words, re.IGNORECASE) for code, words in _LANGUAGES.items()}
+_IN_LANGUAGE = {code: tuple(words.split("|")) for code, words in _LANGUAGES.items()}
 
 
 def is_lead_in(text: str, name: str | None) -> bool:
@@ -85,6 +85,7 @@ def is_frame(text: str) -> bool:
 
 def language_of(text: str) -> str | None:
     """The language most of LinkedIn's own words in this text are in, ISO 639-1."""
-    hits = {code: len(words.findall(text)) for code, words in _IN_LANGUAGE.items()}
+    folded = text.lower()
+    hits = {code: sum(map(folded.count, words)) for code, words in _IN_LANGUAGE.items()}
     best = max(hits, key=lambda code: hits[code])
     return best if hits[best] else None
