@@ -89,6 +89,7 @@ class Round:
     def _start(self) -> None:
         if self._started:
             return
+        self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
             log.warning("%s was %s when the program stopped", entry.key[:8], entry.state)
         self.journal.keep_policy(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
 from tests.notifications import MX, linkedin
-from tests.servers import HOST, Dovecot, free_port
+from tests.servers import Dovecot, free_port
 from tests.submission import Login, SmtpServer
 
 KEYS = {

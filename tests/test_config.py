@@ -109,6 +109,8 @@ def test_the_example_shows_every_key_and_every_default() -> None:
     text = EXAMPLE.read_text("utf-8")
 
     shown = {line.lstrip("# ").split("=")[0].strip() for line in text.splitlines() if "=" in line}
+    assert config.imap
+    assert config.smtp
     sections = (config.me, config.policy, config.evidence, config.authentication, config.delivery, config.digest)
     wanted = {key for section in sections for key in type(section).model_fields}
     wanted |= {key for key in type(config.imap).model_fields if key not in ("folders", "oauth")}

@@ -31,7 +31,7 @@ def test_the_wheel_carries_templates_presets_phrasebooks_and_units(wheel: Path) 
 
     wanted = {f"gateway/replies/{file.name}" for file in (ROOT / "replies").iterdir()}
     wanted |= {f"gateway/systemd/{file.name}" for file in (ROOT / "systemd").iterdir()}
-    for folder in ("presets", "phrasebook", "demo/samples"):
+    for folder in ("presets", "phrasebook", "fields", "roles", "manners", "names", "demo/samples"):
         found = {f"gateway/{folder}/{file.name}" for file in (ROOT / "gateway" / folder).glob("*.*")}
         assert found, folder
         wanted |= found

@@ -18,7 +18,8 @@ from gateway.journal.store import open_file
 from gateway.model import Known, Note, NoteKind, Person
 from gateway.people import look_up
 from gateway.records import Records
-from tests.servers import HOST, Dovecot
+from tests.certificates import HOST
+from tests.servers import Dovecot
 from tests.submission import Login
 from tests.test_journal import due
 

@@ -350,6 +350,12 @@ class Journal:
                 connection, self.owner, entry, ruling.state, now, why=ruling.why, not_before=ruling.not_before
             )
 
+    def begin(self, now: datetime) -> None:
+        """Note when the service first looked after this owner; later calls change nothing."""
+        if self.began() is None:
+            with self.store.write() as connection:
+                self._append(connection, now, "began", "", None, None)
+
     def began(self) -> datetime | None:
         """When the first thing happened; None in an empty journal."""
         with self.store.read() as connection:
