@@ -11,6 +11,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,25 +49,30 @@ def measures(pairs: Sequence[Pair]) -> Iterator[Measure]:
     yield _share("kind", 0.98, pairs, lambda of: (of["network"], of["kind"]))
     yield _share("authentic", 0.97, pairs, lambda of: of["authentic"])
     invites = [pair for pair in pairs if pair[1]["kind"] in INVITES]
-    for field, floor in (
-        ("name", 0.99),
-        ("headline", 0.97),
-        ("company", 0.95),
-        ("profile_url", 0.97),
-        ("address", 0.97),
-    ):
-        yield _share(f"inviter {field}", floor, invites, lambda of, field=field: (of["inviter"] or {}).get(field))
+    for field, floor in _INVITER_FLOORS:
+        yield _share(f"inviter {field}", floor, invites, partial(_of_inviter, field))
     personal = [pair for pair in invites if pair[1]["note"]["kind"] == "personal"]
     yield _share("note text", 0.97, personal, lambda of: of["note"]["text"])
     yield _share("stock sentence", 0.97, [p for p in invites if p not in personal], lambda of: of["note"]["text"])
     yield _f1("personal or stock", 0.98, invites, lambda of: of["note"]["kind"] == "personal")
-    signals = [_f1(f"signal {s}", 0.75, invites, lambda of, s=s: s in of["note"]["signals"]) for s in SIGNALS]
+    signals = [_f1(f"signal {signal}", 0.75, invites, partial(_claims, signal)) for signal in SIGNALS]
     yield from signals
     yield Measure("signals, macro F1", sum(one.value for one in signals) / len(signals), 0.85)
     yield _share("language", 0.95, invites, lambda of: of["language"])
     yield _cases(invites)
     yield _share("known", 0.97, invites, lambda of: of["known"])
     yield _none("never yes for no", invites, lambda got, label: got["known"] == "yes" and label["known"] == "no")
+
+
+_INVITER_FLOORS = (("name", 0.99), ("headline", 0.97), ("company", 0.95), ("profile_url", 0.97), ("address", 0.97))
+
+
+def _of_inviter(field: str, of: dict[str, Any]) -> Any:
+    return (of["inviter"] or {}).get(field)
+
+
+def _claims(signal: str, of: dict[str, Any]) -> bool:
+    return signal in of["note"]["signals"]
 
 
 def verdict_measures(preset: str, pairs: Sequence[Pair]) -> Iterator[Measure]:
