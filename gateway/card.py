@@ -70,6 +70,8 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
 
 
 def _stands(case: Case, entry: Entry) -> str:
+    if entry.reply and entry.reply.channel is Channel.PASTE:
+        return "paste the short text"
     if entry.state is not State.CLOSED or entry.why:
         return entry.why or str(entry.state)
     return {Verdict.HUMAN: "waits for you", Verdict.ACCEPT: "accept it in the network"}.get(

@@ -219,14 +219,23 @@ def list_cases(config_path: Path | None, everything: bool) -> None:
 
 @main.command()
 @_CONFIG
+@click.option("--policy", "with_policy", is_flag=True, help="Also print the policy it was decided under.")
 @click.argument("case")
-def show(config_path: Path | None, case: str) -> None:
+def show(config_path: Path | None, with_policy: bool, case: str) -> None:
     """All about one case: the findings, the reasons, the answer, and what happened when."""
     from gateway.card import console, show_case
 
     _, journal = _journal(config_path)
     found = _case(journal, case)
-    show_case(found, journal.of_case(found), journal.history(found), console())
+    mails = journal.of_case(found)
+    show_case(found, mails, journal.history(found), console())
+    for fingerprint in dict.fromkeys(mail.policy for mail in mails if mail.policy):
+        since = journal.policy_since(fingerprint)
+        click.echo(
+            f"Decided under policy {fingerprint[:8]}" + (f", in force since {since:%Y-%m-%d}." if since else ".")
+        )
+        if with_policy:
+            click.echo(journal.policy_text(fingerprint) or "")
 
 
 def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | None, case: str) -> None:

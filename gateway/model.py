@@ -336,6 +336,7 @@ class Entry:
     case_id: int | None = None
     case: str | None = None  # "c17"
     judgement: Mapping[str, Any] | None = field(default=None, repr=False)  # as `explain --json` prints it
+    policy: str = ""  # fingerprint of the policy it was judged under
     reply: Reply | None = None
     letter_id: str | None = None  # Message-ID of our answer
     not_before: datetime | None = None

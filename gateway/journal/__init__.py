@@ -406,6 +406,18 @@ class Journal:
             if connection.execute(have).first() is None:
                 connection.execute(insert(policies).values(**row))
 
+    def policy_since(self, fingerprint: str) -> datetime | None:
+        """Since when a policy was in force; None for one that was not kept."""
+        query = select(policies.c.since).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
+        with self.store.read() as connection:
+            return connection.execute(query).scalar()
+
+    def policy_text(self, fingerprint: str) -> str | None:
+        """The rows of a policy that decisions were made under, one a line."""
+        query = select(policies.c.text).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
+        with self.store.read() as connection:
+            return connection.execute(query).scalar()
+
     # The weekly summary
 
     def claim_digest(self, week: str, now: datetime) -> bool:

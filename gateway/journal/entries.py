@@ -52,6 +52,7 @@ def row_to_entry(row: RowMapping) -> Entry:
         case_id=row["case_id"],
         case=f"c{row['number']}" if row["number"] is not None else None,
         judgement=judgement,
+        policy=row["policy"] or "",
         reply=Reply(**{**reply, "channel": Channel(reply["channel"])}) if reply else None,
         letter_id=row["letter_id"],
         not_before=row["not_before"],
