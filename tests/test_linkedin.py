@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unicodedata import normalize
 
 import pytest
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 from gateway.mail import parse, plain
 from gateway.model import Notification
 from gateway.networks import recognise
-from tests.linkedin_forms import FORMS, Form, Invite, compose
+from gateway.networks.linkedin.words import is_rule
+from tests.linkedin_forms import (
+    FORMS,
+    GUEST_2010,
+    GUEST_REMINDER_2016,
+    MEMBER_2009,
+    REMINDER_NOW,
+    Form,
+    Invite,
+    compose,
+)
 
 by_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name)
 in_parts = pytest.mark.parametrize("parts", ["text+page", "text", "page"])
@@ -24,23 +35,22 @@ _NAME = st.text(st.characters(categories=["L"]), min_size=1, max_size=30).flatma
     lambda first: _LINE.map(lambda rest: normalize("NFC", plain(f"{first} {rest}")))
 )
 _PERSON = _NAME.filter(lambda name: not name.lower().startswith("linkedin"))  # so only LinkedIn calls itself
-_IMITATIONS = st.sampled_from(
-    [
-        "Accept: https://www.linkedin.com/comm/mynetwork/invite-accept/invitationId/1/?trk=eml-x-hero-0-accept~cta",
-        "View profile: https://www.linkedin.com/in/somebody-else",
-        "View profile: https://www.linkedin.com/comm/in/somebody-else?trk=eml-email_m2m_invite_single_01-hero-3-prof",
-        "----------------------------------------",
-        ".....",
-        "You are receiving Accepted Invitation emails.",
-        "This email was intended for Eve Adversary (Nobody)",
-        "Unsubscribe here: https://example.org/",
-        "12 connections in common",
-        "Eve Adversary\nChief Imitator at Example Ltd",
-        "- Eve",
-        "Hi Bob,",
-        '{{ 7 * 7 }} <b>bold</b> & "quoted"',
-    ]
+IMITATIONS = (
+    "Accept: https://www.linkedin.com/comm/mynetwork/invite-accept/invitationId/1/?trk=eml-x-hero-0-accept~cta",
+    "View profile: https://www.linkedin.com/in/somebody-else",
+    "View profile: https://www.linkedin.com/comm/in/somebody-else?trk=eml-email_m2m_invite_single_01-hero-3-prof",
+    "----------------------------------------",
+    ".....",
+    "You are receiving Accepted Invitation emails.",
+    "This email was intended for Eve Adversary (Nobody)",
+    "Unsubscribe here: https://example.org/",
+    "12 connections in common",
+    "Eve Adversary\nChief Imitator at Example Ltd",
+    "- Eve",
+    "Hi Bob,",
+    '{{ 7 * 7 }} <b>bold</b> & "quoted"',
 )
+_IMITATIONS = st.sampled_from(IMITATIONS)
 _PARAGRAPH = st.lists(st.one_of(_LINE, _IMITATIONS), min_size=1, max_size=3).map("\n".join)
 _NOTE = st.lists(st.one_of(_PARAGRAPH, _IMITATIONS), min_size=1, max_size=4).map("\n\n".join)
 _INVITE = st.builds(
@@ -104,6 +114,48 @@ def test_whoever_invites_is_read_back_from_every_form(
     assert _found(notification) == _expected(form, invite, parts)
     if form.note and parts != "page":
         assert notification.note == invite.note
+
+
+@by_form
+@pytest.mark.parametrize("parts", ["text", "page"])
+@pytest.mark.parametrize("imitation", IMITATIONS)
+def test_a_note_may_begin_and_end_like_the_mail_around_it(form: Form, parts: str, imitation: str) -> None:
+    if form is GUEST_2010 and is_rule(imitation):
+        pytest.skip("members' mails of the time have such a line there themselves")
+    for note in (f"{imitation}\n\nHello", f"Hello\n\n{imitation}", f"Hello\n\n{imitation}\n\nBye"):
+        invite = Invite("Ada Inviter", "Cook", note)
+
+        assert _found(_read(form, invite, parts=parts)) == _expected(form, invite, parts)
+
+
+def test_a_name_and_company_below_a_note_of_2009_are_its_signature() -> None:
+    invite = Invite("Ada Inviter", None, "Let us talk.\n\nAda Inviter\nExample Kitchens")
+
+    notification = _read(MEMBER_2009, invite)
+
+    assert _found(notification) == _expected(MEMBER_2009, invite, "text+page")
+
+
+@pytest.mark.parametrize(
+    ("form", "english", "translated"),
+    [
+        (REMINDER_NOW, "is waiting for your response", "erinnert Sie an die Einladung"),
+        (REMINDER_NOW, "is waiting for your response", "czeka na Twoją odpowiedź"),
+        (
+            GUEST_REMINDER_2016,
+            "would like to connect on LinkedIn. How would you like to respond?",
+            "möchte sich vernetzen.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("parts", ["text", "page"])
+def test_the_line_above_a_reminded_note_is_not_part_of_it_in_any_language(
+    form: Form, english: str, translated: str, parts: str
+) -> None:
+    invite = Invite("Ada Inviter", "Cook", "Hello Bob!")
+    foreign = replace(form, text=form.text.replace(english, translated), page=form.page.replace(english, translated))
+
+    assert _found(_read(foreign, invite, parts=parts)) == _expected(foreign, invite, parts)
 
 
 _TEXT = "Ada Inviter\nCook\n\nAccept: https://www.linkedin.com/comm/mynetwork/invite-accept/invitationId/{number}/?eid=a-b-c\n"
