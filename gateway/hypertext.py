@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from lxml import html
-from lxml.etree import LxmlError, _Element
+from lxml import etree
 
 _BLOCKS = frozenset(
     {"address", "article", "blockquote", "body", "center", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3"}
     | {"h4", "h5", "h6", "header", "hr", "html", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tbody"}
     | {"td", "tfoot", "th", "thead", "tr", "ul"}
 )
+_CELLS = frozenset({"td", "th"})
 _UNSEEN = frozenset({"script", "style", "head", "title", "meta", "link", "noscript", "template"})
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|max-height\s*:\s*0", re.IGNORECASE)
 # Padding behind a preheader. One alone may be part of a word or an emoji, three in a row are nobody's.
@@ -42,17 +42,20 @@ def lines_of(source: str) -> list[Line]:
     """The visible lines of a page; none where there is no page to be made of it."""
     if not source.strip():
         return []
+    reader = _Reader()
     try:
-        page = html.document_fromstring(source.encode("utf-8", "replace"), parser=html.HTMLParser(encoding="utf-8"))
-    except (LxmlError, ValueError):
+        # The stubs want targets to take bytes, too; of a text they get text.
+        parser = etree.HTMLParser(target=reader, encoding="utf-8")  # type: ignore[arg-type]
+        etree.fromstring(source.encode("utf-8", "replace"), parser)
+    except (etree.LxmlError, ValueError):
         return []
-    return list(_lines(page))
+    return list(_lines(reader.pieces))
 
 
-def _lines(page: _Element) -> Iterator[Line]:
+def _lines(pieces: Iterable[_Piece]) -> Iterator[Line]:
     text: list[str] = []
     breaks, line = 0, Line("")
-    for piece in _pieces(page):
+    for piece in pieces:
         breaks = max(breaks, 2) if piece.breaks > 1 else breaks + piece.breaks
         if not piece.text.strip():
             text.append(piece.text if not breaks else "")
@@ -70,26 +73,54 @@ def _lines(page: _Element) -> Iterator[Line]:
         yield Line(tidy, line.url, line.cell)
 
 
-def _pieces(page: _Element) -> Iterator[_Piece]:
-    """The page's text in reading order; without recursion, however deep it is nested."""
-    cells = 0
-    stack: list[tuple[_Element, str | None, int, bool]] = [(page, None, 0, False)]
-    while stack:
-        element, url, cell, leaving = stack.pop()
-        tag = element.tag if isinstance(element.tag, str) else ""
-        if leaving:
-            yield _Piece(element.tail or "", url, cell, 2 if tag in _BLOCKS else 0)
-            continue
-        stack.append((element, url, cell, True))
-        if not tag or tag in _UNSEEN or _HIDDEN.search(element.get("style") or ""):
-            continue
-        if tag in ("td", "th"):
-            cells += 1
-            cell = cells
+class _Reader:
+    """Takes the page as the parser meets it: no tree is built, and no depth of nesting matters."""
+
+    def __init__(self) -> None:
+        self.pieces: list[_Piece] = []
+        self._hidden = 0  # elements we are in since one that is not seen
+        self._breaks = 0
+        self._urls: list[str | None] = [None]
+        self._cells, self._cell = 0, [0]
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self._hidden or tag in _UNSEEN or _HIDDEN.search(attributes.get("style", "")):
+            self._hidden += 1
+            return
+        self._break(tag)
         if tag == "a":
-            url = element.get("href") or url
-        yield _Piece(element.text or "", url, cell, 2 if tag in _BLOCKS else int(tag == "br"))
-        stack.extend((child, url, cell, False) for child in reversed(element))
+            self._urls.append(attributes.get("href") or self._urls[-1])
+        elif tag in _CELLS:
+            self._cells += 1
+            self._cell.append(self._cells)
+
+    def end(self, tag: str) -> None:
+        if self._hidden:
+            self._hidden -= 1
+            return
+        if tag in _BLOCKS:
+            self._breaks = 2
+        if tag == "a":
+            self._urls.pop()
+        elif tag in _CELLS:
+            self._cell.pop()
+
+    def data(self, text: str) -> None:
+        if not self._hidden:
+            self.pieces.append(_Piece(text, self._urls[-1], self._cell[-1], self._breaks))
+            self._breaks = 0
+
+    def comment(self, text: str) -> None:
+        """Comments are not seen, those for one mail program least of all."""
+
+    def close(self) -> None:
+        """The parser wants it; there is nothing to hand over."""
+
+    def _break(self, tag: str) -> None:
+        if tag in _BLOCKS:
+            self._breaks = 2
+        elif tag == "br":
+            self._breaks += 1
 
 
 def _tidy(text: str) -> str:

@@ -1,0 +1,78 @@
+"""What judging one notification costs: from its bytes to the reply, process time, warm.
+
+python -m bench.judging [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+from gateway.cases import Cases
+from gateway.config import Config
+from gateway.mail import parse
+from gateway.owner import for_reading
+from gateway.pipeline import judge
+from tests.notifications import MX, linkedin
+
+SIZE = 60_000  # bytes of the HTML part
+
+
+def notification(*, text: bool) -> bytes:
+    """A notification with a padded HTML part of SIZE, and a text part or none."""
+    plain = linkedin("Bob Stranger", note="Hi Ada, your talk on tides was a pleasure. May I send you my data? Bob")
+    head, _, body = plain.partition(b"\r\n\r\n")
+    head = head.replace(
+        b"Content-Type: text/plain; charset=UTF-8", b'Content-Type: multipart/alternative; boundary="b"'
+    )
+    head = head.replace(b"\r\nContent-Transfer-Encoding: 8bit", b"")
+    page = _page(body.decode())
+    part = b"--b\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + page
+    first = b"--b\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\n" + body + b"\r\n" if text else b""
+    return head + b"\r\n\r\n" + first + part + b"\r\n--b--\r\n"
+
+
+def _page(text: str) -> bytes:
+    lines = [line for line in text.split("\r\n") if line]
+    rows = "".join(
+        f'<tr><td style="padding:8px"><a href="{line.partition(": ")[2]}">{line.partition(": ")[0]}</a></td></tr>\r\n'
+        if ": https://" in line
+        else f'<tr><td style="padding:8px"><p style="font-size:16px">{line}</p></td></tr>\r\n'
+        for line in lines
+    )
+    spacer = '<tr><td height="1" style="line-height:1px;font-size:1px;" class="sp">&nbsp;</td></tr>\r\n'
+    padding = spacer * ((SIZE - len(rows)) // len(spacer))
+    return (
+        f"<html><head><style>.sp{{margin:0}}</style></head><body><table>{padding}{rows}</table></body></html>".encode()
+    )
+
+
+def measured(work: Callable[[], object], rounds: int) -> float:
+    """Median process time of a call, milliseconds."""
+    taken = []
+    for _ in range(rounds):
+        began = time.process_time()
+        work()
+        taken.append(time.process_time() - began)
+    return statistics.median(taken) * 1000
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    owner, _ = for_reading(
+        Config.model_validate(
+            {"me": {"name": "Ada Miller", "addresses": "ada@example.org"}, "authentication": {"authserv_id": MX}}
+        )
+    )
+    for name, text in (("text part and HTML", True), ("HTML only", False)):
+        raw = notification(text=text)
+        judge(parse(raw), owner, Cases())
+        whole = measured(lambda raw=raw: judge(parse(raw), owner, Cases()), rounds)
+        parsing = measured(lambda raw=raw: parse(raw), rounds)
+        print(f"{name}, {len(raw) // 1000} kB: {whole:.2f} ms median, of which parsing {parsing:.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
