@@ -128,12 +128,23 @@ def test_a_note_may_begin_and_end_like_the_mail_around_it(form: Form, parts: str
         assert _found(_read(form, invite, parts=parts)) == _expected(form, invite, parts)
 
 
-def test_a_name_and_company_below_a_note_of_2009_are_its_signature() -> None:
+@pytest.mark.parametrize(("form", "parts"), [(MEMBER_2009, "text+page"), (GUEST_2010, "text"), (GUEST_2010, "page")])
+def test_a_name_and_company_below_a_note_of_2009_are_its_signature(form: Form, parts: str) -> None:
     invite = Invite("Ada Inviter", None, "Let us talk.\n\nAda Inviter\nExample Kitchens")
 
-    notification = _read(MEMBER_2009, invite)
+    notification = _read(form, invite, parts=parts)
 
-    assert _found(notification) == _expected(MEMBER_2009, invite, "text+page")
+    assert _found(notification) == _expected(form, invite, parts)
+
+
+@by_form
+@pytest.mark.parametrize(
+    "note", ["LinkedIn\n\nis where I found you", "see  https://example.org\n\nor\thttps://example.org/x"]
+)
+def test_white_space_and_links_of_a_note_stay_as_they_were_written(form: Form, note: str) -> None:
+    notification = _read(form, Invite("Ada Inviter", "Cook", note), parts="text")
+
+    assert notification.note == (note if form.note else None)
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,9 @@ def _is_given_name(signed: str, called: str) -> bool:
     return called.startswith(signed) and (signed != called or " " not in called)
 
 
-def _same(written: str, called: str | None) -> bool:
+def _same(spelt: str, called: str | None) -> bool:
     """Whether two spellings of a name differ in nothing one can see."""
-    return called is not None and normalize("NFC", plain(written)) == normalize("NFC", called)
+    return called is not None and normalize("NFC", plain(spelt)) == normalize("NFC", called)
 
 
 # The text

@@ -25,10 +25,10 @@ class Lead:
 
     def height(self, paragraphs: Sequence[Paragraph]) -> int:
         """How many paragraphs at the top are LinkedIn's own."""
-        headed = bool(paragraphs) and paragraphs[0][0].text == "LinkedIn"
+        headed = bool(paragraphs) and _is_head(paragraphs[0])
         height = 0
         for number, paragraph in enumerate(paragraphs[:_HIGHEST]):
-            if (headed and _is_head(paragraph)) or self._is_lead_in(paragraph):
+            if (headed and _is_ruled(paragraph)) or self._is_lead_in(paragraph):
                 height = number + 1
             elif not headed and not _is_greeting(paragraph):
                 break
@@ -49,8 +49,12 @@ class Lead:
 
 
 def _is_head(paragraph: Paragraph) -> bool:
-    first, *rest = paragraph
-    return (first.text == "LinkedIn" or words.is_rule(first.text)) and all(words.is_rule(line.text) for line in rest)
+    return len(paragraph) > 1 and paragraph[0].text == "LinkedIn" and _is_ruled(paragraph)
+
+
+def _is_ruled(paragraph: Paragraph) -> bool:
+    """Whether a paragraph ends in a line drawn across the mail, or is nothing else."""
+    return words.is_rule(paragraph[-1].text) and (len(paragraph) == 1 or paragraph[0].text == "LinkedIn")
 
 
 def _is_greeting(paragraph: Paragraph) -> bool:

@@ -19,8 +19,8 @@ def text_lines(text: str) -> list[Line]:
 
 
 def page_lines(page: str) -> list[Line]:
-    """The lines of a page without its head, which holds the recipient's name and profile."""
-    lines = (_linked(line.text, line.url, line.cell) for line in lines_of(page))
+    """The lines of a page with the mail's own links, without its head, which holds the recipient's name and profile."""
+    lines = [line if line.url and _is_own(line.url) else Line(line.text, None, line.cell) for line in lines_of(page)]
     return [line for line in lines if not (line.url and links.is_recipients(line.url))]
 
 
@@ -57,15 +57,15 @@ def is_accept(button: Line) -> bool:
 
 
 def written(line: Line) -> str:
-    """A line as it was written, its link put back."""
-    return f"{line.text} {line.url}".strip() if line.url else line.text
+    """A line of a text as it was written, its link put back."""
+    return line.text + (line.url or "")
 
 
 def _text_line(text: str) -> Line:
-    label, _, last = text.rpartition(" ")
-    linked = last.startswith(("http://", "https://")) and len(last) <= _LONGEST_LINK
-    return Line(label.rstrip(), last) if linked else Line(text)
+    link = next(iter(text.rsplit(None, 1)[-1:]), "")
+    is_link = link.startswith(("http://", "https://")) and len(link) <= _LONGEST_LINK
+    return Line(text.removesuffix(link), link) if is_link else Line(text)
 
 
-def _linked(text: str, url: str | None, cell: int) -> Line:
-    return Line(text, url if url and len(url) <= _LONGEST_LINK else None, cell)
+def _is_own(url: str) -> bool:
+    return len(url) <= _LONGEST_LINK and links.is_mails_own(url)
