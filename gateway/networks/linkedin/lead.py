@@ -11,6 +11,7 @@ from gateway.networks.linkedin import words
 from gateway.networks.linkedin.paragraphs import Paragraph
 
 _GREETING = re.compile(r"\S+(?: \S+)?\s?[,:!]")
+_GREETS_ADDRESS = re.compile(r"\S+ \S+@\S+[,:!]")  # "Hi bob@example.org,": nobody who writes to Bob does
 _LONGEST = 400  # characters of a lead-in, with the inviter's headline in it
 _HIGHEST = 3  # paragraphs a lead-in takes at most: head, words and rule
 
@@ -43,6 +44,8 @@ class Lead:
         if len(paragraph) > 1 or len(paragraph[0].text) > _LONGEST:
             return False
         text = plain(paragraph[0].text)
+        if _GREETS_ADDRESS.fullmatch(text):
+            return True
         # Reminders begin with the inviter's name in every language.
         reminded = self.is_reminder and self.called is not None and text.startswith(self.called)
         return reminded or words.is_lead_in(text, self.called)
