@@ -16,6 +16,7 @@ from gateway.networks.linkedin.words import is_rule
 from tests.linkedin_forms import (
     FORMS,
     GUEST_2010,
+    GUEST_2015,
     GUEST_REMINDER_2016,
     MEMBER_2009,
     REMINDER_NOW,
@@ -135,6 +136,13 @@ def test_a_name_and_company_below_a_note_of_2009_are_its_signature(form: Form, p
     notification = _read(form, invite, parts=parts)
 
     assert _found(notification) == _expected(form, invite, parts)
+
+
+@pytest.mark.parametrize("parts", ["text", "page"])
+def test_a_greeting_to_an_address_is_linkedins_own(parts: str) -> None:
+    greeted = Invite("Ada Inviter", None, "Hai bob@example.org,\n\nHello Bob!")
+
+    assert _words(_read(GUEST_2015, greeted, parts=parts).note or "") == "Hello Bob!"
 
 
 @by_form
