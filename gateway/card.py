@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import ROUNDED, SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +17,7 @@ from gateway.explain import account
 from gateway.journal import Event
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
+from gateway.replay import Count, Replayed, Ruled, by_rule, totals
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
@@ -67,6 +69,57 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
         verdict = Text(f"{case.verdict}{by_owner}", style=_COLOUR[case.verdict])
         table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(_stands(case, entry)))
     to.print(table)
+
+
+def progress(mails: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """The mails, while a terminal is told how many have been read."""
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        yield from mails
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.completed} mails read"), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        for mail in mails:
+            yield mail
+            bar.advance(task)
+
+
+def show_replay(rows: Sequence[Replayed], count: Count, to: Console, *, everything: bool, compared: bool) -> None:
+    """Print what a replay found: the numbers, the rules that were used, and the decisions asked for."""
+    to.print(f"{count.mails} mails read: {len(rows)} invitations and reminders, {count.others} others.")
+    numbers = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
+    for heading in ("rule", "verdict", "times"):
+        numbers.add_column(heading, justify="right" if heading == "times" else "left")
+    for rule, verdict, times in by_rule(rows):
+        numbers.add_row(Text(rule), Text(str(verdict), style=_COLOUR[verdict]), str(times))
+    to.print(numbers)
+    to.print(", ".join(f"{name} {number}" for name, number in totals(rows)))
+    if compared:
+        changed = [row for row in rows if row.differs]
+        to.print(f"\nThe other policy ends differently in {len(changed)} of {len(rows)}:")
+        to.print(_replay_table(changed))
+    elif everything:
+        to.print(_replay_table(rows))
+
+
+def _replay_table(rows: Sequence[Replayed]) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
+    for heading in ("when", "who", "decision"):
+        table.add_column(heading, no_wrap=heading == "when", overflow="fold")
+    for row in rows:
+        when = f"{row.date:%Y-%m-%d}" if row.date else ""
+        who = Text.assemble((row.name or "(no name)", "bold"), f"\n{row.headline}" if row.headline else "")
+        lines = [_ruling(row.ruled)] + ([Text("other: ").append_text(_ruling(row.other))] if row.other else [])
+        table.add_row(when, who, Text("\n").join(lines))
+    return table
+
+
+def _ruling(ruled: Ruled) -> Text:
+    outcome = f", {ruled.outcome}" if ruled.outcome else ""
+    return Text.assemble(
+        (str(ruled.verdict), _COLOUR[ruled.verdict]), f"{outcome} ({ruled.rule}): {'; '.join(ruled.because)}"
+    )
 
 
 def _stands(case: Case, entry: Entry) -> str:

@@ -181,6 +181,63 @@ def explain(config_path: Path | None, as_json: bool, paths: tuple[Path, ...]) ->
 
 
 @main.command()
+@_CONFIG
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Another file: show only where its policy ends differently.",
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT", help="Also write a page to look at."
+)
+@click.option(
+    "--imap",
+    "folder",
+    is_flag=False,
+    flag_value="INBOX",
+    metavar="[FOLDER]",
+    help="Read a folder of your mailbox instead of files. [default: INBOX]",
+)
+@click.option("--all", "everything", is_flag=True, help="Print every decision with its reason.")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+def replay(
+    config_path: Path | None,
+    against: Path | None,
+    html: Path | None,
+    folder: str | None,
+    everything: bool,
+    paths: tuple[Path, ...],
+) -> None:
+    """What your policy would have made of a whole archive. Sends nothing, marks nothing.
+
+    PATHS are .eml files, folders of them, mbox files or Maildirs.
+    """
+    from gateway.archive import mails
+    from gateway.card import console, progress, show_replay
+    from gateway.config import load
+    from gateway.owner import for_reading, mailbox_mails
+    from gateway.page import page
+    from gateway.replay import Count
+    from gateway.replay import replay as run_replay
+
+    if bool(paths) == bool(folder):
+        raise click.UsageError("name files to read, or --imap")
+    config = _config(config_path)
+    owner, troubles = for_reading(config)
+    for trouble in troubles:
+        click.echo(f"rsvpd: {trouble}", err=True)
+    other = for_reading(load(against))[0] if against else None
+    source = mailbox_mails(config, folder) if folder else (mail for path in paths for mail in mails(path))
+    count = Count()
+    rows = list(run_replay(progress(source), owner, count, against=other))
+    show_replay(rows, count, console(), everything=everything, compared=other is not None)
+    if html:
+        html.write_text(page(rows, count, title="What the policy would have done"), "utf-8")
+        click.echo(f"The page: {html}")
+
+
+@main.command()
 @click.argument("configs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
 def run(configs: tuple[Path, ...], verbose: bool) -> None:

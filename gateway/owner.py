@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from gateway import dns, imap, smtp
@@ -12,7 +12,9 @@ from gateway.evidence import gather
 from gateway.journal import Journal
 from gateway.journal.entries import Limits
 from gateway.journal.index import PeopleIndex
+from gateway.mail import LARGEST
 from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance
+from gateway.networks import networks
 from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
 from gateway.pipeline import Owner, Post
@@ -98,6 +100,18 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
         policy_fingerprint=policy.fingerprint,
         policy_text=policy.text,
     )
+
+
+def mailbox_mails(config: Config, folder: str) -> Iterator[tuple[str, bytes]]:
+    """The networks' mails in a folder of the owner's mailbox, oldest first; nothing there is marked."""
+    session = connect_of(config)()
+    try:
+        session.select(folder)
+        criteria = tuple(criterion for network in networks() for criterion in network.SEARCH)
+        for mail in session.fetch(session.look(criteria, since_uid=1), largest=LARGEST):
+            yield f"{folder}/{mail.uid}", mail.raw
+    finally:
+        session.close()
 
 
 def connect_of(config: Config) -> Callable[[], imap.Session]:

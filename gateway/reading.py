@@ -34,9 +34,10 @@ class Reader:
         """A reading for each mail, in order; a mail that cannot be judged is one for the owner to look at."""
         for path in paths:
             for file, raw in mails(path):
-                yield self._read(file, raw)
+                yield self.read_one(file, raw)
 
-    def _read(self, file: str, raw: bytes) -> Reading:
+    def read_one(self, file: str, raw: bytes) -> Reading:
+        """The reading of one mail, told apart from the cases read before."""
         mail = None
         try:
             mail = parse(raw)

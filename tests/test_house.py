@@ -39,7 +39,7 @@ FLOORS = (
     ),
     ("config",),
     ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
-    ("pipeline", "digest", "reading", "card"),
+    ("pipeline", "digest", "reading", "replay", "page", "card"),
     ("state", "records", "owner", "filing", "upkeep", "round", "review"),
     ("check",),
     ("service",),
