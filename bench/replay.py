@@ -1,4 +1,4 @@
-"""How fast an archive is replayed: `python -m bench.replay [MAILS]`, on one core, an mbox of generated notifications."""
+"""How fast an archive is replayed: `python -m bench.replay [MAILS]`; one core, an mbox of generated notifications."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def main() -> None:
         began, count = time.process_time(), Count()
         rows = list(replay(mails(box), owner, count))
         taken = time.process_time() - began
-    print(
-        f"{count.mails} mails, {len(rows)} invitations: {taken:.1f} s of process time, {count.mails / taken:.0f} mails/s"
-    )
+    print(f"{count.mails} mails, {len(rows)} invitations: {taken:.1f} s, {count.mails / taken:.0f} mails/s")
 
 
 if __name__ == "__main__":
