@@ -21,8 +21,8 @@ from gateway.model import Acquaintance, Link
 log = logging.getLogger(__name__)
 
 _EVERY = timedelta(hours=1)
-_AT_ONCE = 5000  # headers read and kept in one step, so that a crash loses no more
-_THREAD = ("In-Reply-To", "References")
+_AT_ONCE = 20_000  # headers read and kept in one step, so that a crash loses no more
+THREAD = ("In-Reply-To", "References")
 _OUR_LETTER = re.compile(rb"<rsvpd\.[0-9a-f]{32}@[^>\s]+>")
 
 
@@ -96,7 +96,7 @@ class Records:
         fresh = known == 0
         for start in range(0, len(uids), _AT_ONCE):
             part = uids[start : start + _AT_ONCE]
-            blocks = [block for _, block in session.headers(part, (*FIELDS, *_THREAD))]
+            blocks = [block for _, block in session.headers(part, (*FIELDS, *THREAD))]
             people = [*correspondents(blocks, mine, direction, folder), *self._answers(blocks, mine, folder)]
             keep = self.index.replace if fresh else self.index.merge
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
