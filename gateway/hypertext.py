@@ -84,7 +84,7 @@ class _Reader:
         self._cells, self._cell = 0, [0]
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self._hidden or tag in _UNSEEN or _HIDDEN.search(attributes.get("style", "")):
+        if self._hidden or tag in _UNSEEN or ("style" in attributes and _HIDDEN.search(attributes["style"])):
             self._hidden += 1
             return
         self._break(tag)
@@ -98,17 +98,18 @@ class _Reader:
         if self._hidden:
             self._hidden -= 1
             return
-        if tag in _BLOCKS:
-            self._breaks = 2
         if tag == "a":
             self._urls.pop()
-        elif tag in _CELLS:
-            self._cell.pop()
+        elif tag in _BLOCKS:
+            self._breaks = 2
+            if tag in _CELLS:
+                self._cell.pop()
 
     def data(self, text: str) -> None:
-        if not self._hidden:
-            self.pieces.append(_Piece(text, self._urls[-1], self._cell[-1], self._breaks))
-            self._breaks = 0
+        if self._hidden or (self._breaks and not text.strip()):
+            return  # white space at the end of a line; pages are padded with thousands of it
+        self.pieces.append(_Piece(text, self._urls[-1], self._cell[-1], self._breaks))
+        self._breaks = 0
 
     def comment(self, text: str) -> None:
         """Comments are not seen, those for one mail program least of all."""
