@@ -9,12 +9,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from gateway.cases import Cases
 from gateway.config import Config
 from gateway.mail import parse
+from gateway.model import Judgement
 from gateway.owner import for_reading
-from gateway.pipeline import judge
+from gateway.pipeline import Owner, judge
 from tests.notifications import MX, linkedin
 
 SIZE = 60_000  # bytes of the HTML part
@@ -59,6 +61,10 @@ def measured(work: Callable[[], object], rounds: int) -> float:
     return statistics.median(taken) * 1000
 
 
+def _judged(raw: bytes, owner: Owner) -> Judgement:
+    return judge(parse(raw), owner, Cases())
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     owner, _ = for_reading(
@@ -68,9 +74,9 @@ def main() -> None:
     )
     for name, text in (("text part and HTML", True), ("HTML only", False)):
         raw = notification(text=text)
-        judge(parse(raw), owner, Cases())
-        whole = measured(lambda raw=raw: judge(parse(raw), owner, Cases()), rounds)
-        parsing = measured(lambda raw=raw: parse(raw), rounds)
+        _judged(raw, owner)
+        whole = measured(partial(_judged, raw, owner), rounds)
+        parsing = measured(partial(parse, raw), rounds)
         print(f"{name}, {len(raw) // 1000} kB: {whole:.2f} ms median, of which parsing {parsing:.2f} ms")
 
 

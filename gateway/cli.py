@@ -287,12 +287,12 @@ def show(config_path: Path | None, with_policy: bool, case: str) -> None:
     mails = journal.of_case(found)
     show_case(found, mails, journal.history(found), console())
     for fingerprint in dict.fromkeys(mail.policy for mail in mails if mail.policy):
-        since = journal.policy_since(fingerprint)
+        since = journal.policies.since(fingerprint)
         click.echo(
             f"Decided under policy {fingerprint[:8]}" + (f", in force since {since:%Y-%m-%d}." if since else ".")
         )
         if with_policy:
-            click.echo(journal.policy_text(fingerprint) or "")
+            click.echo(journal.policies.text(fingerprint) or "")
 
 
 def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | None, case: str) -> None:

@@ -92,7 +92,7 @@ class Round:
         self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
             log.warning("%s was %s when the program stopped", entry.key[:8], entry.state)
-        self.journal.keep_policy(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+        self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
         self._started = True
 
     def _connected(self) -> Session:
@@ -167,11 +167,11 @@ class Round:
         began = self.journal.began()
         if self.config.smtp is None or began is None or began >= week.end:
             return
-        if not self.journal.claim_digest(week.name, now):
+        if not self.journal.weeks.claim(week.name, now):
             return
         entries = self.journal.between(week.start, week.end)
         if not entries and settings.empty == "skip":
-            self.journal.settle_digest(week.name, State.CLOSED, "nothing happened")
+            self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
             return
         self._post_digest(week, entries, now)
 
@@ -193,15 +193,15 @@ class Round:
             now=now,
         )
         try:
-            self.post(message, recipient=to, before_dot=lambda: self.journal.settle_digest(week.name, State.DOT))
+            self.post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
         except SendFailed as exc:
-            self.journal.release_digest(week.name)
+            self.journal.weeks.give_back(week.name)
             log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
         except SendUncertain as exc:
-            self.journal.settle_digest(week.name, State.UNCERTAIN, str(exc))
+            self.journal.weeks.settle(week.name, State.UNCERTAIN, str(exc))
             log.warning("%s summary of %s: %s", self.name, week.name, exc)
         else:
-            self.journal.settle_digest(week.name, State.SENT)
+            self.journal.weeks.settle(week.name, State.SENT)
             log.info("%s summary of %s sent", self.name, week.name)
 
     @property

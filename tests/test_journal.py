@@ -199,19 +199,19 @@ def test_approving_a_case_takes_back_its_waiting_answer(journal: Journal) -> Non
 
 
 def test_a_week_has_one_summary(journal: Journal) -> None:
-    assert journal.claim_digest("2026-W47", NOW)
-    assert not journal.claim_digest("2026-W47", NOW)
+    assert journal.weeks.claim("2026-W47", NOW)
+    assert not journal.weeks.claim("2026-W47", NOW)
 
 
 def test_a_summary_that_surely_was_not_sent_is_sent_after_a_crash(journal: Journal) -> None:
-    journal.claim_digest("2026-W46", NOW)
-    journal.claim_digest("2026-W47", NOW)
-    journal.settle_digest("2026-W47", State.DOT)
+    journal.weeks.claim("2026-W46", NOW)
+    journal.weeks.claim("2026-W47", NOW)
+    journal.weeks.settle("2026-W47", State.DOT)
 
     journal.recover(NOW)
 
-    assert journal.claim_digest("2026-W46", NOW)
-    assert not journal.claim_digest("2026-W47", NOW)
+    assert journal.weeks.claim("2026-W46", NOW)
+    assert not journal.weeks.claim("2026-W47", NOW)
 
 
 def test_every_step_of_a_case_can_be_read_afterwards(journal: Journal) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from gateway.cases import INVITES
 from gateway.errors import JournalFailed
@@ -18,7 +17,8 @@ from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
-from gateway.journal.schema import cases, cursors, digests, entries, events, facts, policies
+from gateway.journal.schema import cases, cursors, digests, entries, events, facts
+from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
 
@@ -51,6 +51,16 @@ class Journal:
 
     store: Store
     owner: str
+
+    @property
+    def weeks(self) -> Weeks:
+        """The weekly summaries."""
+        return Weeks(self.store, self.owner)
+
+    @property
+    def policies(self) -> Policies:
+        """The policies that decisions were made under."""
+        return Policies(self.store, self.owner)
 
     # Taking in
 
@@ -397,56 +407,6 @@ class Journal:
             return
         with self.store.write() as connection:
             connection.execute(delete(facts).where(facts.c.owner == self.owner, facts.c.name == name))
-
-    def keep_policy(self, fingerprint: str, text: str, now: datetime) -> None:
-        """Keep the policy that decisions are made under."""
-        row = {"owner": self.owner, "fingerprint": fingerprint, "text": text, "since": now}
-        with self.store.write() as connection:
-            have = select(policies).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
-            if connection.execute(have).first() is None:
-                connection.execute(insert(policies).values(**row))
-
-    def policy_since(self, fingerprint: str) -> datetime | None:
-        """Since when a policy was in force; None for one that was not kept."""
-        query = select(policies.c.since).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
-        with self.store.read() as connection:
-            return connection.execute(query).scalar()
-
-    def policy_text(self, fingerprint: str) -> str | None:
-        """The rows of a policy that decisions were made under, one a line."""
-        query = select(policies.c.text).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
-        with self.store.read() as connection:
-            return connection.execute(query).scalar()
-
-    # The weekly summary
-
-    def claim_digest(self, week: str, now: datetime) -> bool:
-        """Take a week's summary for sending; False when it is taken already."""
-        row = {"owner": self.owner, "week": week, "at": now, "state": State.SENDING}
-        try:
-            with self.store.write() as connection:
-                connection.execute(insert(digests).values(**row))
-        except JournalFailed as exc:
-            if isinstance(exc.__cause__, IntegrityError):
-                return False
-            raise
-        return True
-
-    def settle_digest(self, week: str, state: State, why: str = "") -> None:
-        with self.store.write() as connection:
-            mine = (digests.c.owner == self.owner, digests.c.week == week)
-            connection.execute(update(digests).where(*mine).values(state=state, why=why))
-
-    def digest_state(self, week: str) -> State | None:
-        query = select(digests.c.state).where(digests.c.owner == self.owner, digests.c.week == week)
-        with self.store.read() as connection:
-            found = connection.execute(query).scalar()
-        return State(found) if found else None
-
-    def release_digest(self, week: str) -> None:
-        """Give a week back whose summary surely was not sent."""
-        with self.store.write() as connection:
-            connection.execute(delete(digests).where(digests.c.owner == self.owner, digests.c.week == week))
 
     # Plumbing
 
