@@ -16,7 +16,8 @@ from gateway.stock import StockSentences
 from gateway.thesaurus import topic_phrases
 from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
 
-_CLAUSE = re.compile(r"[.!?;:,\n]")
+# What stands before "but" denies nothing behind it.
+_CLAUSE = re.compile(r"[.!?;:,\n]|\b(?:but|however|aber|sondern|jedoch|mais|pero|sino|mas|maar)\b", re.IGNORECASE)
 _LONGEST = 4000  # characters that are read; networks allow 300, old guest forms a few more
 _BEFORE = 3  # words before a phrase in which "not" denies it
 _BEHIND = 2  # and behind it, where the language puts it there
