@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check install packages clean
+.PHONY: demo test check faults install packages clean
 
 demo: install
 	@$(BIN)/rsvpd demo
 
 test: install packages check
 	@$(BIN)/python -m pytest
+
+# The long proof: at least 500 faults injected into the running service; some ten minutes.
+faults: install packages
+	@$(BIN)/python -m tests.fault_harness
 
 check: install
 	@$(BIN)/ruff check .

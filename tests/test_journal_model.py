@@ -1,0 +1,129 @@
+"""The journal against a plain model: whatever comes in whatever order, nobody is answered twice, nothing vanishes."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from gateway.errors import JournalFailed
+from gateway.journal import Journal
+from gateway.journal.entries import Limits
+from gateway.journal.store import open_file
+from gateway.model import Entry, Place, State, Verdict
+from tests.test_journal import due
+
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+WINDOW = timedelta(days=30)
+LIMITS = Limits(WINDOW, per_hour=1000, per_day=1000, per_domain=1000)
+PEOPLE = ("ada", "bob", "carl")
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Mails of three people come, are answered, crash, are overruled and retried; the model counts what left."""
+
+    answers = Bundle("answers")
+    sending = Bundle("sending")
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name, "journal.sqlite")
+        self.journal = Journal(open_file(self.path), "me")
+        self.now = START
+        self.number = 0
+        self.taken: set[str] = set()
+        self.dots: dict[int, list[datetime]] = {}  # entry -> when a dot may have gone out
+        self.of_person: dict[str, list[datetime]] = {person: [] for person in PEOPLE}
+        self.retried: set[int] = set()
+
+    @rule(target=answers, person=st.sampled_from(PEOPLE))
+    def a_mail_comes_and_is_to_be_answered(self, person: str) -> tuple[Entry, str]:
+        self.number += 1
+        key = f"k{self.number}"
+        entry = due(self.journal, key, f"{person}@example.org", slug=f"{person}{self.number}")
+        self.taken.add(key)
+        return entry, person
+
+    @rule(number=st.integers(1, 20))
+    def the_same_mail_comes_again(self, number: int) -> None:
+        key = f"k{number}"
+        if key in self.taken:
+            assert not self.journal.take_in(key, b"raw", Place("INBOX", 2, number), self.now)
+
+    @rule(target=sending, answer=answers)
+    def it_is_claimed(self, answer: tuple[Entry, str]) -> object:
+        entry, person = answer
+        denied = self.journal.claim(self.journal.entry(entry.id), LIMITS, self.now)
+        return multiple() if denied else (entry, person)
+
+    @rule(claimed=sending)
+    def the_dot_goes_out(self, claimed: tuple[Entry, str]) -> None:
+        entry, person = claimed
+        try:
+            self.journal.mark_dot(entry, self.now)
+        except JournalFailed:
+            return
+        self.dots.setdefault(entry.id, []).append(self.now)
+        self.of_person[person].append(self.now)
+
+    @rule(claimed=consumes(sending), outcome=st.sampled_from([State.SENT, State.UNCERTAIN, State.REFUSED]))
+    def the_server_answers(self, claimed: tuple[Entry, str], outcome: State) -> None:
+        entry, _ = claimed
+        if self.journal.entry(entry.id).state is State.DOT:
+            self.journal.settle(entry, outcome, self.now)
+
+    @rule()
+    def the_process_dies_and_starts_again(self) -> None:
+        self.journal.store.engine.dispose()
+        self.journal = Journal(open_file(self.path), "me")
+        self.journal.recover(self.now)
+
+    @rule(answer=answers)
+    def the_owner_approves(self, answer: tuple[Entry, str]) -> None:
+        case = self.journal.case(self.journal.entry(answer[0].id).case or "")
+        assert case is not None
+        self.journal.overrule(case, Verdict.ACCEPT, "approved by the owner", self.now)
+
+    @rule(answer=answers)
+    def the_owner_says_send_it_again(self, answer: tuple[Entry, str]) -> None:
+        entry = self.journal.entry(answer[0].id)
+        if entry.state in (State.REFUSED, State.UNCERTAIN):
+            self.journal.settle(entry, State.DUE, self.now, why="sent again at the owner's word")
+            self.retried.add(entry.id)
+
+    @rule(days=st.integers(1, 40))
+    def time_passes(self, days: int) -> None:
+        self.now += timedelta(days=days)
+
+    @invariant()
+    def no_answer_leaves_twice_unasked(self) -> None:
+        for entry_id, moments in getattr(self, "dots", {}).items():
+            assert len(moments) <= 1 or entry_id in self.retried
+
+    @invariant()
+    def nobody_is_answered_twice_within_the_window_unasked(self) -> None:
+        if getattr(self, "retried", True):
+            return
+        for moments in self.of_person.values():
+            ordered = sorted(moments)
+            assert all(later - earlier >= WINDOW for earlier, later in pairwise(ordered))
+
+    @invariant()
+    def nothing_vanishes(self) -> None:
+        if hasattr(self, "journal"):
+            assert {entry.key for entry in self.journal.entries(*State)} == self.taken
+
+    def teardown(self) -> None:
+        if hasattr(self, "journal"):
+            self.journal.store.engine.dispose()
+            self.folder.cleanup()
+
+
+JournalMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestJournal = JournalMachine.TestCase
