@@ -152,12 +152,16 @@ class Stage:
         """Run the service with the fault; whether that ended or disturbed it."""
         child = _start(file, timedelta(0), stopped=bool(injection.call))
         tracer = _tampered(child.pid or 0, injection) if injection.call else None
+        timer = threading.Timer(injection.after, self._act, (injection.act, child, file, login))
         if injection.act:
-            threading.Timer(injection.after, self._act, (injection.act, child, file, login)).start()
+            timer.start()
         child.join(_PATIENCE)
         if child.is_alive():
             child.kill()
             child.join()
+        if injection.act:
+            timer.cancel()  # the service was done before it could be disturbed
+            timer.join()
         if tracer:
             tracer.wait(10)
         self.dovecot.thaw()
