@@ -9,7 +9,7 @@ from rich.box import ROUNDED, SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +17,7 @@ from gateway.explain import account
 from gateway.journal import Event
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
-from gateway.replay import Count, Replayed, Ruled, by_rule, totals
+from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, told, verdicts
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
@@ -72,12 +72,12 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
 
 
 def progress(mails: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """The mails, while a terminal is told how many have been read."""
+    """The mails, while a terminal is told how many have been read; a pipe is told nothing."""
     terminal = Console(stderr=True)
     if not terminal.is_terminal:
         yield from mails
         return
-    columns = (SpinnerColumn(), TextColumn("{task.completed} mails read"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} mails read"), _Speed(), TimeElapsedColumn())
     with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("reading", total=None)
         for mail in mails:
@@ -85,41 +85,65 @@ def progress(mails: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
             bar.advance(task)
 
 
-def show_replay(rows: Sequence[Replayed], count: Count, to: Console, *, everything: bool, compared: bool) -> None:
+class _Speed(ProgressColumn):
+    """How fast it goes, once that can be told."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="bright_black")
+
+
+def show_replay(
+    rows: Sequence[Replayed], count: Count, to: Console, *, policies: Sequence[str], everything: bool
+) -> None:
     """Print what a replay found: the numbers, the rules that were used, and the decisions asked for."""
-    to.print(f"{count.mails} mails read: {len(rows)} invitations and reminders, {count.others} others.")
-    numbers = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
-    for heading in ("rule", "verdict", "times"):
-        numbers.add_column(heading, justify="right" if heading == "times" else "left")
-    for rule, verdict, times in by_rule(rows):
-        numbers.add_row(Text(rule), Text(str(verdict), style=_COLOUR[verdict]), str(times))
-    to.print(numbers)
-    to.print(", ".join(f"{name} {number}" for name, number in totals(rows)))
-    if compared:
+    to.print(f"{told(count)}.")
+    every = [row.ruled for row in rows], [row.other for row in rows if row.other]
+    for policy, ruled in zip(policies, every, strict=False):
+        to.print(_numbers(policy, ruled))
+    if len(policies) > 1:
         changed = [row for row in rows if row.differs]
-        to.print(f"\nThe other policy ends differently in {len(changed)} of {len(rows)}:")
-        to.print(_replay_table(changed))
-    elif everything:
-        to.print(_replay_table(rows))
+        to.print(f"{policies[1]} ends differently in {len(changed)} of {len(rows)}:")
+        for move, times in moves(rows):
+            to.print(f"  {move} {times}")
+        to.print(_replay_table(changed, policies))
+        return
+    rules = _plain_table("rule", "verdict", "times")
+    for rule, verdict, times in by_rule(rows):
+        rules.add_row(Text(rule), Text(str(verdict), style=_COLOUR[verdict]), f"{times:>5}")
+    to.print(rules)
+    if everything:
+        to.print(_replay_table(rows, policies))
 
 
-def _replay_table(rows: Sequence[Replayed]) -> Table:
+def _numbers(policy: str, ruled: Sequence[Ruled]) -> Text:
+    given = verdicts(ruled)
+    text = Text.assemble((policy, "bold"), "\n  ")
+    text.append_text(
+        Text(", ").join(Text(f"{verdict} {given[verdict]}", _COLOUR[verdict]) for verdict in Verdict if given[verdict])
+    )
+    return text.append(f"\n  {', '.join(f'{what} {number}' for what, number in outcomes(ruled)) or '-'}")
+
+
+def _plain_table(*headings: str) -> Table:
     table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
-    for heading in ("when", "who", "decision"):
+    for heading in headings:
         table.add_column(heading, no_wrap=heading == "when", overflow="fold")
+    return table
+
+
+def _replay_table(rows: Sequence[Replayed], policies: Sequence[str]) -> Table:
+    table = _plain_table("when", "who", *(policies if len(policies) > 1 else ("decision",)))
     for row in rows:
         when = f"{row.date:%Y-%m-%d}" if row.date else ""
         who = Text.assemble((row.name or "(no name)", "bold"), f"\n{row.headline}" if row.headline else "")
-        lines = [_ruling(row.ruled)] + ([Text("other: ").append_text(_ruling(row.other))] if row.other else [])
-        table.add_row(when, who, Text("\n").join(lines))
+        table.add_row(when, who, *(_ruling(ruled) for ruled in (row.ruled, row.other) if ruled))
     return table
 
 
 def _ruling(ruled: Ruled) -> Text:
-    outcome = f", {ruled.outcome}" if ruled.outcome else ""
-    return Text.assemble(
-        (str(ruled.verdict), _COLOUR[ruled.verdict]), f"{outcome} ({ruled.rule}): {'; '.join(ruled.because)}"
-    )
+    way = f", {ruled.way}" if ruled.way else ""
+    because = "; ".join(ruled.because)
+    return Text.assemble((str(ruled.verdict), _COLOUR[ruled.verdict]), f"{way} ({ruled.rule}): {because}")
 
 
 def _stands(case: Case, entry: Entry) -> str:

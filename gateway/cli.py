@@ -216,7 +216,7 @@ def replay(
     from gateway.archive import mails
     from gateway.card import console, progress, show_replay
     from gateway.config import load
-    from gateway.owner import for_reading, mailbox_mails
+    from gateway.owner import for_comparison, for_reading, mailbox_mails
     from gateway.page import page
     from gateway.replay import Count
     from gateway.replay import replay as run_replay
@@ -227,14 +227,29 @@ def replay(
     owner, troubles = for_reading(config)
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
-    other = for_reading(load(against))[0] if against else None
+    other = load(against) if against else None
     source = mailbox_mails(config, folder) if folder else (mail for path in paths for mail in mails(path))
     count = Count()
-    rows = list(run_replay(progress(source), owner, count, against=other))
-    show_replay(rows, count, console(), everything=everything, compared=other is not None)
+    compared_with = for_comparison(owner, config, other) if other else None
+    rows = list(run_replay(progress(source), owner, count, against=compared_with))
+    policies = _short_names([each.path for each in (config, other) if each and each.path])
+    show_replay(rows, count, console(), policies=policies, everything=everything)
     if html:
-        html.write_text(page(rows, count, title="What the policy would have done"), "utf-8")
+        _write(html, page(rows, count, policies=policies))
         click.echo(f"The page: {html}")
+
+
+def _short_names(paths: list[Path]) -> list[str]:
+    """The names of files, with their folders where the names alone are the same."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as exc:
+        raise click.FileError(str(path), exc.strerror) from None
 
 
 @main.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway import dns, imap, smtp
@@ -28,6 +29,25 @@ def for_reading(config: Config) -> tuple[Owner, tuple[BadSource, ...]]:
     """What explain and replay need, and the sources of evidence that could not be read; nothing is written."""
     index, troubles = _from_files(config)
     return _owner(config, index, secret=b""), troubles
+
+
+def for_comparison(owner: Owner, mine: Config, other: Config) -> Owner:
+    """The owner with the policy of another file: the same person and records, and of [me] what that file says."""
+    said = {key: getattr(other.me, key) for key in other.me.model_fields_set}
+    me = mine.me.model_copy(update=said)
+    config = other.model_copy(update={"me": me})
+    policy = policy_of(config)
+    replies = replies_of(config, policy)
+    reads_alike = (me.name, me.aliases, me.topics) == (mine.me.name, mine.me.aliases, mine.me.topics)
+    return replace(
+        owner,
+        policy=policy,
+        read=owner.read if reads_alike else Reader((me.name, *me.aliases), me.topics).read,
+        render=replies.render,
+        check_templates=replies.check,
+        policy_fingerprint=policy.fingerprint,
+        policy_text=policy.text,
+    )
 
 
 def _from_files(config: Config) -> tuple[Index, tuple[BadSource, ...]]:

@@ -96,9 +96,16 @@ def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
         provenance=owner.authenticate(mail),
         note=note if invites else Note(NoteKind.DEFAULT, None, language=note.language),
         dossier=owner.look_up(notification.inviter or Person(), note) if invites else _NOBODY,
-        earlier=files.earlier(notification) if invites else 0,
         malformed=mail.defects,
     )
+    return judge_findings(findings, owner, files)
+
+
+def judge_findings(findings: Findings, owner: Owner, files: Files) -> Judgement:
+    """The decision on what a mail was found to say, by the owner's policy."""
+    notification = findings.notification
+    invites = notification.kind in INVITES
+    findings = replace(findings, earlier=files.earlier(notification) if invites else 0)
     decision = decide(findings, owner.policy)
     return Judgement(
         case=files.name(notification) if invites else "",

@@ -1,38 +1,129 @@
-"""A real headless Chromium for the tests: screenshots, and the page as it is after its script ran."""
+"""A real headless Chromium for the tests, spoken to through its debugging pipe: nothing listens on any port."""
 
 from __future__ import annotations
 
+import base64
+import itertools
+import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 ARTEFACTS = Path(__file__).parents[1] / "artefacts"
-_QUIET = (
+_OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+    *("--disable-extensions", "--force-color-profile=srgb", "--remote-debugging-pipe"),
 )
 
 
-def run(*options: str) -> str:
-    """What Chromium prints."""
-    chromium = shutil.which("chromium")
-    assert chromium, "chromium is not installed; run scripts/test-packages"
-    with tempfile.TemporaryDirectory() as profile:
-        command = [chromium, *_QUIET, f"--user-data-dir={profile}", "--virtual-time-budget=2000", *options]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout
+class Tab:
+    """A page in the browser; `complaints` is what its console said."""
+
+    def __init__(self, commands: IO[bytes], answers: IO[bytes]) -> None:
+        self._commands, self._answers, self._numbers, self._session = commands, answers, itertools.count(1), ""
+        self._requests: dict[str, str] = {}
+        self.complaints: list[str] = []
+        target = self("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self(f"{domain}.enable")
+
+    def __call__(self, method: str, **arguments: object) -> Any:
+        """The result of a command of the DevTools protocol."""
+        number = next(self._numbers)
+        session = {"sessionId": self._session} if self._session else {}
+        self._commands.write(json.dumps({"id": number, "method": method, "params": arguments, **session}).encode())
+        self._commands.write(b"\0")
+        self._commands.flush()
+        message = self._until(lambda message: message.get("id") == number)
+        assert "error" not in message, message
+        return message["result"]
+
+    def _until(self, fits: Any) -> dict[str, Any]:
+        while True:
+            message = json.loads(b"".join(iter(lambda: self._answers.read(1) or _ended(), b"\0")))
+            self._note(message.get("method"), message.get("params", {}))
+            if fits(message):
+                return dict(message)
+
+    def _note(self, event: str | None, told: dict[str, Any]) -> None:
+        if event == "Network.requestWillBeSent":
+            self._requests[told["requestId"]] = told["request"]["url"]
+        elif event == "Network.loadingFailed" and told.get("blockedReason"):
+            self._requests.pop(told["requestId"], None)  # the page's own policy kept it in
+        elif event == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+        elif event == "Runtime.exceptionThrown":
+            self.complaints.append(told["exceptionDetails"]["text"])
+
+    @property
+    def requests(self) -> list[str]:
+        """What was asked for since the page was opened and not held back by the page itself."""
+        return list(self._requests.values())
+
+    def screen(self, width: int, height: int, *, dark: bool = False, medium: str = "", script: bool = True) -> None:
+        """The screen that the next page is shown on."""
+        self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self("Emulation.setEmulatedMedia", media=medium, features=[scheme])
+        self("Emulation.setScriptExecutionDisabled", value=not script)
+
+    def open(self, page: Path) -> None:
+        """Show a file and wait until it is loaded."""
+        self._requests.clear()
+        self.complaints.clear()
+        self("Page.navigate", url=page.as_uri())
+        self._until(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def value(self, expression: str) -> Any:
+        """What a script finds on the page."""
+        answer = self("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def click(self, selector: str) -> None:
+        """Click on an element with the mouse."""
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        x, y = self.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({box})")
+        for event in ("mousePressed", "mouseReleased"):
+            self("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
+
+    def write(self, text: str) -> None:
+        """Type into what has the focus."""
+        self("Input.insertText", text=text)
+
+    def picture(self, name: str) -> Path:
+        """What the screen shows as a picture, kept among the artefacts."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        target = ARTEFACTS / f"{name}.png"
+        target.write_bytes(base64.b64decode(self("Page.captureScreenshot")["data"]))
+        return target
 
 
-def screenshot(page: Path, name: str, *, width: int, height: int, dark: bool = False) -> Path:
-    """A picture of a page, kept among the artefacts."""
-    ARTEFACTS.mkdir(exist_ok=True)
-    target = ARTEFACTS / f"{name}.png"
-    scheme = ("--blink-settings=preferredColorScheme=0",) if dark else ()
-    run(*scheme, f"--window-size={width},{height}", f"--screenshot={target}", page.as_uri())
-    return target
+def _ended() -> bytes:
+    raise AssertionError("Chromium ended")
 
 
-def dumped(page: Path, *, width: int = 1280, height: int = 900) -> str:
-    """The page's DOM after its script ran."""
-    return run(f"--window-size={width},{height}", "--dump-dom", page.as_uri())
+@contextmanager
+def chromium() -> Iterator[Tab]:
+    """A browser with one tab and a profile of its own."""
+    program = shutil.which("chromium")
+    assert program, "chromium is not installed; run scripts/test-packages"
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        # The pipe is what Chromium has as 3 and 4: its commands and its answers.
+        shell = ["/bin/sh", "-c", 'exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>/dev/null']
+        browser = subprocess.Popen(
+            [*shell, program, *_OPTIONS, f"--user-data-dir={profile}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert browser.stdin
+        assert browser.stdout
+        try:
+            yield Tab(browser.stdin, browser.stdout)
+        finally:
+            browser.kill()
+            browser.communicate()
