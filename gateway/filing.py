@@ -123,9 +123,9 @@ class Filing:
         now = self.clock()
         for entry in self.journal.hold_over(now):
             if self._left_alone(session, entry):
-                self.journal.settle(entry, State.DUE, now)
+                self.journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
             else:
-                self.journal.settle(entry, State.CLOSED, now, why=_MOVED_AWAY)
+                self.journal.settle(entry, State.CLOSED, now, why=_MOVED_AWAY, only_from=(State.HELD,))
 
     def _left_alone(self, session: Session, entry: Entry) -> bool:
         if entry.place is None or not self._touches:

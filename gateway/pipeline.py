@@ -187,8 +187,8 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
     ruling = replace(rule_on(judgement, None, mail.date, owner, now), policy=owner.policy_fingerprint)
     verdict = judgement.decision.verdict
     why = f"{before['verdict']} -> {verdict} (rule {judgement.decision.rule})"
-    journal.judged_again(entry, verdict, told, ruling, why, now)
-    log.info("%s moved: %s", entry.key[:8], why)
+    if journal.judged_again(entry, verdict, told, ruling, why, now):
+        log.info("%s moved: %s", entry.key[:8], why)
 
 
 def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
@@ -240,7 +240,10 @@ def deliver(entry: Entry, owner: Owner, journal: Journal, post: Post, clock: Cal
     denied = journal.claim(entry, owner.limits, when)
     if denied:
         state = State.DUE if denied.until else State.CLOSED
-        return _end(journal, entry, state, clock(), denied.why, not_before=denied.until)
+        # An entry that is no longer due has an outcome already, the owner's or another sender's.
+        journal.settle(entry, state, clock(), why=denied.why, not_before=denied.until, only_from=(State.DUE,))
+        log.info("%s not sent: %s", entry.key[:8], denied.why)
+        return state
     try:
         message = letter(entry, reply, owner, when)
         answer = post(message, recipient=reply.to, before_dot=lambda: journal.mark_dot(entry, clock()))

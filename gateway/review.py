@@ -17,6 +17,7 @@ from gateway.model import Case, Channel, Decision, Entry, Mailbox, State, Verdic
 from gateway.pipeline import PAUSED, JournalFiles, Owner, judge
 
 OWNER_RULE = "owner"
+_FAILED = (State.REFUSED, State.UNCERTAIN)
 
 
 def approve(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
@@ -60,16 +61,18 @@ def _answer(owner: Owner, journal: Journal, entry: Entry, case: Case, now: datet
         recipient=reply.to.lower(),
         letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
     )
-    journal.answer(entry, account(replace(judged, decision=decision, reply=reply), None), held, now)
+    if not journal.answer(entry, account(replace(judged, decision=decision, reply=reply), None), held, now):
+        return f"{case.name} was answered meanwhile; nothing more is sent."
     return f"{case.name} is declined; the answer to {reply.to} goes out after the hold."
 
 
 def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
     """Make an answer due again that did not get through, as far as the owner knows."""
-    failed = [e for e in journal.of_case(case) if e.state in (State.REFUSED, State.UNCERTAIN)]
+    failed = [e for e in journal.of_case(case) if e.state in _FAILED]
     if not failed:
         return f"{case.name} has no answer that was refused or is uncertain."
-    journal.settle(failed[-1], State.DUE, now, why="sent again at the owner's word")
+    if not journal.settle(failed[-1], State.DUE, now, why="sent again at the owner's word", only_from=_FAILED):
+        return f"{case.name} is being sent again already."
     return f"{case.name}: the answer goes out again with the next round."
 
 

@@ -5,6 +5,7 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -166,12 +167,16 @@ class Journal:
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
-    ) -> None:
-        """Write down that a case moved, because the policy or the records are others than when it was decided."""
+    ) -> bool:
+        """Write down that a case moved, because the policy or the records are others than when it was decided.
+
+        False when somebody acted on it meanwhile, which stands.
+        """
+        undecided = select(cases.c.id).where(cases.c.decided_by == "policy")
         with self.store.write() as connection:
-            connection.execute(
+            took = connection.execute(
                 update(entries)
-                .where(entries.c.id == entry.id)
+                .where(entries.c.id == entry.id, entries.c.state == entry.state, entries.c.case_id.in_(undecided))
                 .values(
                     state=ruling.state,
                     why=ruling.why,
@@ -183,10 +188,13 @@ class Journal:
                     settled=now,
                 )
             )
+            if took.rowcount != 1:
+                return False
             connection.execute(update(cases).where(cases.c.id == entry.case_id).values(verdict=verdict, changed=now))
             append(
                 connection, owner=self.owner, at=now, what="moved", why=why, entry_id=entry.id, case_id=entry.case_id
             )
+        return True
 
     # Delivering
 
@@ -202,11 +210,20 @@ class Journal:
                 raise JournalFailed(f"entry {entry.id} was taken from us while sending")
 
     def settle(
-        self, entry: Entry, state: State, now: datetime, *, why: str = "", not_before: datetime | None = None
-    ) -> None:
-        """Write down the outcome of a step towards the wire."""
+        self,
+        entry: Entry,
+        state: State,
+        now: datetime,
+        *,
+        why: str = "",
+        not_before: datetime | None = None,
+        only_from: Collection[State] = tuple(State),
+    ) -> bool:
+        """Write down the outcome of a step; False when somebody else took the entry out of `only_from` meanwhile."""
         with self.store.write() as connection:
-            _entries.settle(connection, self.owner, entry, state, now, why=why, not_before=not_before)
+            return _entries.settle(
+                connection, self.owner, entry, state, now, why=why, not_before=not_before, only_from=only_from
+            )
 
     def recover(self, now: datetime) -> list[Entry]:
         """Put right what a crash left half done; the entries concerned."""
@@ -348,17 +365,21 @@ class Journal:
                 for entry in waiting:
                     _entries.settle(connection, self.owner, entry, State.CLOSED, now, why=why)
 
-    def answer(self, entry: Entry, account: dict[str, Any], ruling: Ruling, now: datetime) -> None:
-        """Set an answer the owner asked for on its way."""
+    def answer(self, entry: Entry, account: dict[str, Any], ruling: Ruling, now: datetime) -> bool:
+        """Set an answer the owner asked for on its way; False when one went out meanwhile."""
+        unanswered = set(State) - set(ON_THE_WIRE)
         with self.store.write() as connection:
-            connection.execute(
-                update(entries)
-                .where(entries.c.id == entry.id, entries.c.state.not_in(ON_THE_WIRE))
-                .values(judgement=account, recipient=ruling.recipient, letter_id=ruling.letter_id)
-            )
-            _entries.settle(
-                connection, self.owner, entry, ruling.state, now, why=ruling.why, not_before=ruling.not_before
-            )
+            took = _entries.settle(
+                connection, self.owner, entry, ruling.state, now,
+                why=ruling.why, not_before=ruling.not_before, only_from=unanswered,
+            )  # fmt: skip
+            if took:
+                connection.execute(
+                    update(entries)
+                    .where(entries.c.id == entry.id)
+                    .values(judgement=account, recipient=ruling.recipient, letter_id=ruling.letter_id)
+                )
+            return took
 
     def begin(self, now: datetime) -> None:
         """Note when the service first looked after this owner; later calls change nothing."""

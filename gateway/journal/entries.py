@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -107,6 +107,9 @@ def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> N
 
 def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
     """Take a due answer for sending; None when it is ours. Another may have been quicker: that is a denial too."""
+    still_due = select(entries.c.id).where(entries.c.id == entry.id, entries.c.state == State.DUE)
+    if connection.execute(still_due).first() is None:
+        return Denied("it is no longer due")
     denied = (
         _blocked(connection, owner, entry, now)
         or _answered_lately(connection, owner, entry, limits, now)
@@ -220,12 +223,17 @@ def settle(
     *,
     why: str = "",
     not_before: datetime | None = None,
-) -> None:
-    """Write down the outcome of a step."""
-    connection.execute(
-        update(entries).where(entries.c.id == entry.id).values(state=state, why=why, not_before=not_before, settled=now)
+    only_from: Collection[State] = tuple(State),
+) -> bool:
+    """Write down the outcome of a step; False when the entry has left the states it may be taken from."""
+    took = connection.execute(
+        update(entries)
+        .where(entries.c.id == entry.id, entries.c.state.in_(only_from))
+        .values(state=state, why=why, not_before=not_before, settled=now)
     )
-    append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
+    if took.rowcount == 1:
+        append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
+    return took.rowcount == 1
 
 
 def recover(connection: Connection, owner: str, now: datetime) -> Iterable[Entry]:

@@ -1,0 +1,113 @@
+"""What the owner says while the service is at work: no word of theirs is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config
+from gateway.journal import Journal, Ruling
+from gateway.journal.entries import Limits
+from gateway.journal.store import open_file
+from gateway.model import State, Verdict
+from gateway.owner import for_service
+from gateway.pipeline import deliver
+from tests.test_journal import LIMITS, account, due
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+ADA = Config.model_validate({"me": {"name": "Ada Miller", "addresses": "ada@example.org"}})
+ONE_AN_HOUR = Limits(timedelta(days=30), per_hour=1, per_day=30, per_domain=5)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+
+
+class Outbox:
+    """A mail server that takes everything, and remembers it."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, bytes]] = []
+
+    def __call__(self, message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+        before_dot()
+        self.letters.append((recipient, message))
+        return "250 ok"
+
+    @property
+    def recipients(self) -> list[str]:
+        return [recipient for recipient, _ in self.letters]
+
+
+def test_an_answer_that_was_taken_back_while_others_were_sent_stays_back_though_the_budget_is_spent(
+    journal: Journal,
+) -> None:
+    first, second = due(journal, "a", "a@example.org", slug="a"), due(journal, "b", "b@example.org", slug="b")
+    ada, outbox = replace(for_service(ADA, journal), limits=ONE_AN_HOUR), Outbox()
+    deliver(first, ada, journal, outbox, lambda: NOW)
+    case = journal.case(second.case or "")
+    assert case is not None
+    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", NOW)
+
+    deliver(second, ada, journal, outbox, lambda: NOW)
+
+    taken_back = journal.entry(second.id)
+    assert (taken_back.state, taken_back.why) == (State.CLOSED, "approved by the owner")
+    assert outbox.recipients == ["a@example.org"]
+
+
+def test_an_answer_that_went_out_by_another_hand_stays_sent(journal: Journal) -> None:
+    entry = due(journal, "a")
+    ada, outbox = for_service(ADA, journal), Outbox()
+    deliver(entry, ada, journal, outbox, lambda: NOW)
+
+    deliver(entry, ada, journal, outbox, lambda: NOW)
+
+    assert journal.entry(entry.id).state is State.SENT
+    assert outbox.recipients == ["bob@example.org"]
+
+
+def test_a_hold_that_the_owner_ended_is_not_ended_again(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.settle(entry, State.HELD, NOW, not_before=NOW)
+    (held,) = journal.hold_over(NOW)
+    (case,) = journal.cases()
+    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", NOW)
+
+    released = journal.settle(held, State.DUE, NOW, only_from=(State.HELD,))
+
+    assert not released
+    assert journal.entry(entry.id).state is State.CLOSED
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.DOT, State.SENT, State.UNCERTAIN])
+def test_declining_a_case_that_is_being_answered_sends_no_second_answer(journal: Journal, state: State) -> None:
+    entry = due(journal, "a")
+    journal.claim(entry, LIMITS, NOW)
+    journal.settle(entry, state, NOW)
+
+    took = journal.answer(entry, account("bob@example.org"), Ruling(State.DUE, recipient="bob@example.org"), NOW)
+
+    assert not took
+    assert journal.entry(entry.id).state is state
+
+
+def test_a_case_that_the_owner_decided_meanwhile_is_not_moved_by_the_policy(journal: Journal) -> None:
+    entry = due(journal, "a")
+    journal.settle(entry, State.CLOSED, NOW)
+    (waiting,) = journal.open_to_change()
+    (case,) = journal.cases()
+    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", NOW)
+
+    ruling = Ruling(State.DUE, recipient="bob@example.org")
+    moved = journal.judged_again(waiting, Verdict.DECLINE, account("bob@example.org"), ruling, "human -> decline", NOW)
+
+    (case,) = journal.cases()
+    assert not moved
+    assert (case.verdict, case.decided_by) == (Verdict.ACCEPT, "owner")
+    assert journal.entry(entry.id).state is State.CLOSED
