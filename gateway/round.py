@@ -47,7 +47,7 @@ class Round:
     clock: Callable[[], datetime]
     session: Session | None = field(default=None)
     _idling: bool = False
-    _started: bool = False
+    _sound: bool = False  # the last round ended as it should
 
     @property
     def name(self) -> str:
@@ -56,10 +56,12 @@ class Round:
     def run(self) -> float:
         """Do all that is to do; the seconds until the next round at the latest."""
         try:
-            return self._run()
+            wait = self._run()
         except MailboxFailed:
             self.close()
             raise
+        self._sound = True
+        return wait
 
     def _run(self) -> float:
         self._start()
@@ -87,13 +89,14 @@ class Round:
         self.session, self._idling = None, False
 
     def _start(self) -> None:
-        if self._started:
+        """Put right what the last round left half done, if the program or the journal failed under it."""
+        if self._sound:
+            self._sound = False
             return
         self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
-            log.warning("%s was %s when the program stopped", entry.key[:8], entry.state)
+            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state)
         self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
-        self._started = True
 
     def _connected(self) -> Session:
         if self.session and self._idling:

@@ -1,4 +1,4 @@
-"""What the owner says while the service is at work: no word of theirs is lost."""
+"""What the owner says while the service is at work, and a journal that fails midway: no word of theirs is lost."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config
+from gateway.errors import JournalFailed
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import Limits
 from gateway.journal.store import open_file
 from gateway.model import State, Verdict
 from gateway.owner import for_service
 from gateway.pipeline import deliver
+from tests.notifications import old_linkedin
 from tests.test_journal import LIMITS, account, due
+from tests.test_round import MONDAY, Scene, scene
+from tests.test_story import owner
+
+__all__ = ["owner", "scene"]  # the fixtures
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 ADA = Config.model_validate({"me": {"name": "Ada Miller", "addresses": "ada@example.org"}})
@@ -111,3 +117,26 @@ def test_a_case_that_the_owner_decided_meanwhile_is_not_moved_by_the_policy(jour
     assert not moved
     assert (case.verdict, case.decided_by) == (Verdict.ACCEPT, "owner")
     assert journal.entry(entry.id).state is State.CLOSED
+
+
+@pytest.mark.parametrize(("step", "outcome", "letters"), [("dot", State.SENT, 1), ("sent", State.UNCERTAIN, 1)])
+def test_what_a_failing_journal_left_half_done_is_put_right_without_a_restart(
+    scene: Scene, step: str, outcome: State, letters: int
+) -> None:
+    scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    journal, now = scene.work.journal, MONDAY - timedelta(days=5)
+    with journal.store.write() as connection:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER full BEFORE UPDATE ON entries WHEN new.state = '{step}' "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    with pytest.raises(JournalFailed, match="full"):
+        scene.round_at(now)
+    with journal.store.write() as connection:
+        connection.exec_driver_sql("DROP TRIGGER full")
+
+    scene.round_at(now + timedelta(minutes=10))
+
+    (entry,) = journal.entries(*State)
+    assert entry.state is outcome
+    assert len(scene.owner.smtp.delivered) == letters
