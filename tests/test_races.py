@@ -18,7 +18,7 @@ from gateway.model import State, Verdict
 from gateway.owner import for_service
 from gateway.pipeline import deliver
 from tests.notifications import old_linkedin
-from tests.test_journal import LIMITS, account, due
+from tests.test_journal import LIMITS, account, due, invitation, judgement
 from tests.test_round import MONDAY, Scene, scene
 from tests.test_story import owner
 
@@ -65,6 +65,20 @@ def test_an_answer_that_was_taken_back_while_others_were_sent_stays_back_though_
     taken_back = journal.entry(second.id)
     assert (taken_back.state, taken_back.why) == (State.CLOSED, "approved by the owner")
     assert outbox.recipients == ["a@example.org"]
+
+
+def test_a_mail_that_two_judge_at_once_is_answered_once(journal: Journal) -> None:
+    journal.take_in("a", b"raw", None, NOW)
+    (read_by_the_slow,) = journal.entries(State.NEW)
+    ruling = Ruling(State.DUE, recipient="bob@example.org", letter_id="<a@example.org>")
+    ada, outbox = for_service(ADA, journal), Outbox()
+    for entry in (read_by_the_slow, read_by_the_slow):
+        journal.judged(entry, judgement(invitation()), account("bob@example.org"), ruling, NOW)
+        for answer in journal.due(NOW):
+            deliver(answer, ada, journal, outbox, lambda: NOW)
+
+    assert outbox.recipients == ["bob@example.org"]
+    assert len(journal.cases()) == 1
 
 
 def test_an_answer_that_went_out_by_another_hand_stays_sent(journal: Journal) -> None:

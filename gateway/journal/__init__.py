@@ -110,9 +110,14 @@ class Journal:
     def judged(
         self, entry: Entry, judgement: Judgement, account: dict[str, Any], ruling: Ruling, now: datetime
     ) -> None:
-        """Write a judgement and what follows from it down; an invitation opens its case or continues it."""
+        """Write a judgement and what follows from it down; an invitation opens its case or continues it.
+
+        A mail that another judged meanwhile keeps what that one found.
+        """
         decision = judgement.decision
         with self.store.write() as connection:
+            if not _entries.still(connection, entry, State.NEW):
+                return
             case = self._case_of(connection, judgement, now)
             connection.execute(
                 update(entries)
@@ -149,7 +154,7 @@ class Journal:
     def set_aside(self, entry: Entry, why: str, now: datetime) -> None:
         """Keep a mail that cannot be judged for the owner to see."""
         with self.store.write() as connection:
-            _entries.settle(connection, self.owner, entry, State.UNREADABLE, now, why=why)
+            _entries.settle(connection, self.owner, entry, State.UNREADABLE, now, why=why, only_from=(State.NEW,))
 
     def open_to_change(self) -> list[Entry]:
         """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""

@@ -105,10 +105,15 @@ def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> N
     connection.execute(update(entries).where(*unfiled).values(**asdict(place)))
 
 
+def still(connection: Connection, entry: Entry, state: State) -> bool:
+    """Whether an entry is in a state; if so, nobody else takes it out of it before the transaction ends."""
+    found = select(entries.c.id).where(entries.c.id == entry.id, entries.c.state == state).with_for_update()
+    return connection.execute(found).first() is not None
+
+
 def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
     """Take a due answer for sending; None when it is ours. Another may have been quicker: that is a denial too."""
-    still_due = select(entries.c.id).where(entries.c.id == entry.id, entries.c.state == State.DUE)
-    if connection.execute(still_due).first() is None:
+    if not still(connection, entry, State.DUE):
         return Denied("it is no longer due")
     denied = (
         _blocked(connection, owner, entry, now)
@@ -117,13 +122,11 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     )
     if denied:
         return denied
-    took = connection.execute(
+    connection.execute(
         update(entries)
-        .where(entries.c.id == entry.id, entries.c.state == State.DUE)
+        .where(entries.c.id == entry.id)
         .values(state=State.SENDING, claimed=now, sends=entries.c.sends + 1)
     )
-    if took.rowcount != 1:
-        return Denied("it is no longer due")
     append(connection, owner=owner, at=now, what="sending", entry_id=entry.id)
     return None
 
