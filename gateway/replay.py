@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     ANSWER = "answered by mail"
     PASTE = "to paste"
     QUIET = "declined quietly"
-    NOTHING_NEW = "reminders of a case, nothing new"
+    NOTHING_NEW = "continuing a case"
     NOTHING = ""  # it is the owner's turn
 
 

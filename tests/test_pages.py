@@ -53,10 +53,13 @@ def archive() -> Iterator[tuple[str, bytes]]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The page of one policy, and that of two."""
-    mine = Config.model_validate({"me": ME, "authentication": {"authserv_id": MX}})
+    folder, made = tmp_path_factory.mktemp("pages"), {}
+    card = "BEGIN:VCARD\nVERSION:4.0\nFN:Bea Brook{0}\nEMAIL:bea{0}@example.net\nEND:VCARD\n"
+    (folder / "book.vcf").write_text("".join(card.format(week) for week in range(0, 78, 5)))
+    evidence = {"contacts": str(folder / "book.vcf")}
+    mine = Config.model_validate({"me": ME, "evidence": evidence, "authentication": {"authserv_id": MX}})
     other = Config.model_validate({"policy": {"preset": "one-good-reason"}})
     owner, _ = for_reading(mine)
-    folder, made = tmp_path_factory.mktemp("pages"), {}
     for name, against in (("replay", None), ("compared", for_comparison(owner, mine, other))):
         count = Count()
         rows = list(replay(archive(), owner, count, against=against))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mailbox
 import os
 import pty
 import re
@@ -73,8 +74,20 @@ def test_a_replay_counts_what_would_have_been_done(config: Path, archive: Path) 
     assert result.exit_code == 0, result.output
     assert "7 mails read: 4 invitations, 1 reminder, 1 other mail, 1 unreadable mail." in result.stdout
     assert "accept-candidate 1, decline 3, needs-human 2" in result.stdout
-    assert "answered by mail 1, to paste 1, reminders of a case, nothing new 1" in result.stdout
+    assert "answered by mail 1, to paste 1, continuing a case 1" in result.stdout
     assert re.search(r"everybody-else +decline +3", result.stdout)
+
+
+@pytest.mark.parametrize("kind", ["mbox", "maildir"])
+def test_an_archive_of_any_kind_gives_the_same(kind: str, config: Path, archive: Path, tmp_path: Path) -> None:
+    box = (mailbox.mbox if kind == "mbox" else mailbox.Maildir)(tmp_path / kind)
+    for file in sorted(archive.iterdir()):
+        box.add(file.read_bytes())
+    box.close()
+
+    results = [rsvpd("replay", "--config", config, path).stdout for path in (archive, tmp_path / kind)]
+
+    assert results[0] == results[1]
 
 
 def test_every_decision_is_shown_with_its_reason_when_asked_for(config: Path, archive: Path) -> None:
@@ -172,11 +185,13 @@ def test_a_replay_of_a_mailbox_marks_nothing(config: Path, dovecot: Dovecot, tmp
     dovecot.deliver(login, linkedin("Bob Stranger"))
     dovecot.deliver(login, ordinary())
 
-    result = rsvpd("replay", "--config", config, "--imap", "INBOX")
+    result = rsvpd("replay", "--config", config, "--imap")
+    nowhere = rsvpd("replay", "--config", config, "--imap", "Nowhere")
 
     assert result.exit_code == 0, result.output
     assert "1 mail read: 1 invitation." in result.stdout
     assert all(set(mail[b"FLAGS"]) <= {b"\\Recent"} for mail in dovecot.mails(login))
+    assert (nowhere.exit_code, nowhere.stderr.startswith("rsvpd: ")) == (1, True)
 
 
 def test_neither_files_nor_a_mailbox_is_a_wrong_usage(config: Path) -> None:
