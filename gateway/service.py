@@ -50,6 +50,7 @@ class Watch:
     round: Round
     lock: Lock  # held as long as the watch lasts
     wake_at: float = 0.0  # by the monotonic clock, which no change of the date moves
+    woken: bool = False  # something happened since the last round began
     failures: int = 0
     busy: bool = False
     registered: socket.socket | None = None
@@ -58,6 +59,11 @@ class Watch:
     @property
     def name(self) -> str:
         return self.round.name
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a round; who backs off is not to be woken before."""
+        return self.wake_at <= time.monotonic() or (self.woken and not self.failures)
 
 
 def watch(config: Config) -> Watch:
@@ -127,10 +133,9 @@ class Service:
         return all(watch.registered is not None for watch in self.watches)
 
     def wake_all(self) -> None:
-        """Give every watch that is not backing off a round now."""
+        """Give every watch that is not backing off a round now; one in a round gets another after it."""
         for watch in self.watches:
-            if not watch.failures:
-                watch.wake_at = 0.0
+            watch.woken = True
         self.ring()
 
     def _clockwork(self) -> BackgroundScheduler:
@@ -145,9 +150,9 @@ class Service:
 
     def _start_rounds(self) -> None:
         for watch in self.watches:
-            if watch.busy or watch.wake_at > time.monotonic():
+            if watch.busy or not watch.due:
                 continue
-            watch.busy = True
+            watch.busy, watch.woken = True, False
             self._deaf(watch)
             future = self._pool.submit(watch.round.run)
             future.add_done_callback(self._note_end(watch))

@@ -34,7 +34,7 @@ class SmtpServer:
 
     `faults` maps a step to what happens there instead of the usual:
     a reply ("451 later"); "cut", the connection ends before a reply; "stall", no reply ever comes.
-    At the step "content", which is before the mail is read, a reply is said out of turn.
+    At the step "content" a reply is said out of turn, in one breath with the consent to the mail, which is not taken.
     At the step "dot" the mail of a "lost" reply is taken, that of a "dropped" one is not.
     Steps: connect, ehlo, starttls, auth, mail, rcpt, data, content, dot. A fault is used once, unless `lasting`.
     """
@@ -191,11 +191,14 @@ class _Dialogue:
             self._recipients.append(rest.partition(":")[2].split()[0].strip("<>"))
 
     def _data(self, _rest: str) -> None:
-        if not self._answer("data", "354 go ahead"):
+        # Said later, the interruption might reach the client before its dot, or after: the test would be of luck.
+        interruption = self._server.fault("content")
+        go_ahead = "354 go ahead" if interruption is None else f"354 go ahead\r\n{interruption}"
+        if not self._answer("data", go_ahead):
             return
-        if "content" in self._server.faults:
-            self._answer("content", "")
         lines = self._content()
+        if interruption is not None:
+            return
         self._server.wire.append(b"".join(lines))
         reply = self._server.fault("dot") or "250 2.0.0 queued"
         if reply[0] == "2" or reply == "lost":
