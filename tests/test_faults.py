@@ -21,6 +21,5 @@ def test_no_fault_makes_a_second_answer_or_loses_one_silently() -> None:
         whole.add(tally)
 
     assert whole.injections == INJECTIONS
-    assert whole.duplicates == 0, whole
-    assert whole.lost == []
-    assert whole.hit > INJECTIONS / 2, "most faults hit nothing: the harness proves too little"
+    assert (whole.duplicates, whole.silent_losses) == (0, 0), whole.lost
+    assert whole.hit > INJECTIONS * 0.8, "most faults hit nothing: the harness proves too little"
