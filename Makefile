@@ -11,7 +11,7 @@ demo: install
 test: install packages check
 	@$(BIN)/python -m pytest
 
-# The long proof: at least 500 faults injected into the running service; some ten minutes.
+# The long proof: over 600 faults injected into the running service; some eight minutes.
 faults: install packages
 	@$(BIN)/python -m tests.fault_harness
 
