@@ -5,6 +5,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from gateway.journal.store import Store, open_file, open_url
+from tests import postgres
 from tests.certificates import Certificate
 from tests.servers import Dovecot, running
 from tests.submission import Login, SmtpServer
@@ -35,3 +37,21 @@ def smtp_server(tmp_path: Path) -> Iterator[SmtpServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgres.Postgres]:
+    """One PostgreSQL for all tests; each takes a database of its own."""
+    with TemporaryDirectory(prefix="rsvpd-postgresql-") as folder, postgres.running(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The database under a journal, of each kind there is."""
+    if request.param == "sqlite":
+        opened = open_file(tmp_path / "journal.sqlite")
+    else:
+        opened = open_url(request.getfixturevalue("cluster").database())
+    yield opened
+    opened.engine.dispose()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from gateway.bounces import bounced_letters
 from gateway.config import Config
 from gateway.journal import Journal
 from gateway.journal.entries import Limits
-from gateway.journal.store import open_file
+from gateway.journal.schema import entries
+from gateway.journal.store import Store
 from gateway.mail import parse
 from gateway.model import State
 from gateway.owner import for_service
@@ -66,14 +67,14 @@ def letter(number: int) -> str:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+def journal(store: Store) -> Journal:
+    return Journal(store, "ada")
 
 
 def sent(journal: Journal, number: int) -> None:
     entry = due(journal, f"k{number}", f"p{number}@example.org", slug=f"p{number}")
     with journal.store.write() as connection:
-        connection.exec_driver_sql("UPDATE entries SET letter_id = ? WHERE id = ?", (letter(number), entry.id))
+        connection.execute(update(entries).where(entries.c.id == entry.id).values(letter_id=letter(number)))
     assert journal.claim(entry, LIMITS, NOW) is None
     journal.settle(entry, State.SENT, NOW)
 

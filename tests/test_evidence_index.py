@@ -1,13 +1,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from gateway.evidence import gather
 from gateway.journal.index import PeopleIndex, SourceState
-from gateway.journal.store import Store, open_file
+from gateway.journal.store import Store
 from gateway.model import Acquaintance, Known, Link, Note, NoteKind, Person
 from gateway.people import MemoryIndex, look_up
 from gateway.people.keys import keys_of
@@ -20,11 +19,6 @@ AUTUMN = datetime(2025, 10, 2, tzinfo=UTC)
 ADA = Acquaintance("Sent", Link.WROTE_TO, "Ada Weaver", "ada@weaver.example", first=SPRING, last=SPRING, about="slides")
 BO = Acquaintance("Sent", Link.WROTE_TO, "Bo Stone", "bo@stone.example", first=SPRING, last=SPRING, about="lunch")
 NOTHING = Note(NoteKind.DEFAULT, None)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_file(tmp_path / "journal.sqlite")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from gateway.errors import JournalFailed
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import Denied, Limits
-from gateway.journal.store import backup, first_broken_event, open_file
+from gateway.journal.store import Store, backup, first_broken_event, open_file
 from gateway.model import (
     Authentic,
     Decision,
@@ -34,8 +34,8 @@ LIMITS = Limits(window=timedelta(days=30), per_hour=10, per_day=30, per_domain=5
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+def journal(store: Store) -> Journal:
+    return Journal(store, "ada")
 
 
 def invitation(name: str = "Bob Stranger", *, slug: str = "bob", kind: Kind = Kind.INVITATION) -> Notification:
@@ -290,7 +290,8 @@ def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
         open_file(path)
 
 
-def test_a_backup_holds_what_the_journal_holds(journal: Journal, tmp_path: Path) -> None:
+def test_a_backup_holds_what_the_journal_holds(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
     due(journal, "a")
 
     backup(journal.store, tmp_path / "backup.sqlite")
@@ -300,8 +301,8 @@ def test_a_backup_holds_what_the_journal_holds(journal: Journal, tmp_path: Path)
     assert (tmp_path / "backup.sqlite").stat().st_mode & 0o077 == 0
 
 
-def test_a_commit_is_on_disk_before_it_is_acknowledged(journal: Journal) -> None:
-    with journal.store.read() as connection:
+def test_a_commit_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+    with open_file(tmp_path / "journal.sqlite").read() as connection:
         pragmas = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
 
     full = 2

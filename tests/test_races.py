@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from gateway.config import Config
 from gateway.errors import JournalFailed
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import Limits
-from gateway.journal.store import open_file
+from gateway.journal.store import Store
 from gateway.model import State, Verdict
 from gateway.owner import for_service
 from gateway.pipeline import deliver
@@ -30,8 +29,8 @@ ONE_AN_HOUR = Limits(timedelta(days=30), per_hour=1, per_day=30, per_domain=5)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+def journal(store: Store) -> Journal:
+    return Journal(store, "ada")
 
 
 class Outbox:
@@ -133,21 +132,36 @@ def test_a_case_that_the_owner_decided_meanwhile_is_not_moved_by_the_policy(jour
     assert journal.entry(entry.id).state is State.CLOSED
 
 
+# A database that cannot take one state any more, and how it recovers.
+_FULL_DISK = {
+    "sqlite": (
+        """CREATE TRIGGER full_disk BEFORE UPDATE ON entries WHEN new.state = '{step}'
+        BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END""",
+        "DROP TRIGGER full_disk",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE 'database or disk is full'; END $$;
+        CREATE TRIGGER full_disk BEFORE UPDATE ON entries FOR EACH ROW WHEN (new.state = '{step}')
+        EXECUTE FUNCTION full_disk()""",
+        "DROP TRIGGER full_disk ON entries",
+    ),
+}
+
+
 @pytest.mark.parametrize(("step", "outcome", "letters"), [("dot", State.SENT, 1), ("sent", State.UNCERTAIN, 1)])
 def test_what_a_failing_journal_left_half_done_is_put_right_without_a_restart(
     scene: Scene, step: str, outcome: State, letters: int
 ) -> None:
     scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
     journal, now = scene.work.journal, MONDAY - timedelta(days=5)
+    fill, clear = _FULL_DISK[journal.store.engine.dialect.name]
     with journal.store.write() as connection:
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER full BEFORE UPDATE ON entries WHEN new.state = '{step}' "
-            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
-        )
+        connection.exec_driver_sql(fill.format(step=step))
     with pytest.raises(JournalFailed, match="full"):
         scene.round_at(now)
     with journal.store.write() as connection:
-        connection.exec_driver_sql("DROP TRIGGER full")
+        connection.exec_driver_sql(clear)
 
     scene.round_at(now + timedelta(minutes=10))
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from imapclient import IMAPClient
+from sqlalchemy import update
 
 from gateway.config import Config
 from gateway.imap import Session, connect
 from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex
-from gateway.journal.store import open_file
+from gateway.journal.schema import entries
+from gateway.journal.store import Store
 from gateway.model import Known, Note, NoteKind, Person
 from gateway.people import look_up
 from gateway.records import Records
@@ -64,7 +66,7 @@ class World:
 
 
 @pytest.fixture
-def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[World]:
+def world(dovecot: Dovecot, tmp_path: Path, store: Store) -> Iterator[World]:
     login = dovecot.user()
     (tmp_path / "password").write_text(login.password)
     (tmp_path / "book.vcf").write_text(card("Carla Known"))
@@ -83,7 +85,7 @@ def world(dovecot: Dovecot, tmp_path: Path) -> Iterator[World]:
     )
     assert config.imap is not None
     session = connect(config.imap, config.imap.secret)
-    journal, clock = Journal(open_file(tmp_path / "journal.sqlite"), "me"), Clock()
+    journal, clock = Journal(store, "me"), Clock()
     records = Records(config, PeopleIndex(journal.store, "me"), journal, clock)
     yield World(dovecot, login, tmp_path, journal, clock, session, records)
     session.close()
@@ -156,7 +158,7 @@ def test_whoever_answered_a_decline_has_interacted(world: World) -> None:
     world.journal.settle(entry, type(entry.state).SENT, world.clock())
     letter = f"<rsvpd.{'0' * 32}@example.org>"
     with world.journal.store.write() as connection:
-        connection.exec_driver_sql("UPDATE entries SET letter_id = ?", (letter,))
+        connection.execute(update(entries).values(letter_id=letter))
     world.append("INBOX", received("Gina Declined <gina@example.net>", more=f"In-Reply-To: {letter}\n"))
 
     world.refresh()

@@ -17,9 +17,9 @@ from gateway.model import State
 from gateway.round import Round
 from gateway.service import watch
 from tests.notifications import linkedin, old_linkedin
-from tests.servers import Dovecot
-from tests.submission import SmtpServer
-from tests.test_story import Owner
+from tests.test_story import Owner, owner
+
+__all__ = ["owner"]  # the fixture
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -53,15 +53,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(
-    dovecot: Dovecot, smtp_server: SmtpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Scene]:
-    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
-    login = dovecot.user()
-    (tmp_path / "contacts.vcf").write_text("")
-    (tmp_path / "imap-password").write_text(login.password)
-    (tmp_path / "smtp-password").write_text(smtp_server.login.password)
-    owner = Owner(dovecot, smtp_server, login, tmp_path)
+def scene(owner: Owner) -> Iterator[Scene]:
+    (owner.folder / "contacts.vcf").write_text("")
     watched, clock = watch(owner.config()), Clock()
     for part in (watched.round, watched.round.records):
         part.clock = clock

@@ -53,21 +53,32 @@ Dear Dora, ...\r
 """
 
 
-@pytest.fixture
-def owner(dovecot: Dovecot, smtp_server: SmtpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Owner:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def owner(
+    request: pytest.FixtureRequest,
+    dovecot: Dovecot,
+    smtp_server: SmtpServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Owner:
+    """An owner, with a journal on each database there is."""
+    url = request.getfixturevalue("cluster").database() if request.param == "postgresql" else None
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     login = dovecot.user()
     (tmp_path / "contacts.vcf").write_text(CONTACTS)
     (tmp_path / "imap-password").write_text(login.password)
     (tmp_path / "smtp-password").write_text(smtp_server.login.password)
-    return Owner(dovecot, smtp_server, login, tmp_path)
+    return Owner(dovecot, smtp_server, login, tmp_path, url)
 
 
 class Owner:
     """An owner with a mailbox, a mail server and a configuration."""
 
-    def __init__(self, dovecot: Dovecot, smtp_server: SmtpServer, login: Login, folder: Path) -> None:
+    def __init__(
+        self, dovecot: Dovecot, smtp_server: SmtpServer, login: Login, folder: Path, journal_url: str | None
+    ) -> None:
         self.dovecot, self.smtp, self.login, self.folder = dovecot, smtp_server, login, folder
+        self._journal = f'[journal]\nurl = "{journal_url}"' if journal_url else ""
 
     def config(self, *, mode: str = "send", hold: str = "0s", more: str = "") -> Config:
         file = self.folder / "ada.toml"
@@ -95,6 +106,7 @@ ca_file = "{self.smtp.certificate.chain}"
 mode = "{mode}"
 hold = "{hold}"
 {more}
+{self._journal}
 """)
         return load(file)
 

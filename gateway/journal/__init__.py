@@ -53,6 +53,9 @@ class Journal:
     store: Store
     owner: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", self.store.of(self.owner))
+
     @property
     def weeks(self) -> Weeks:
         """The weekly summaries."""

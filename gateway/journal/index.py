@@ -51,6 +51,9 @@ class PeopleIndex:
     store: Store
     owner: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "store", self.store.of(self.owner))
+
     def find(self, keys: Iterable[str]) -> Sequence[Acquaintance]:
         """All acquaintances that have at least one of these keys."""
         hashes = [self._hash(key) for key in keys]

@@ -8,12 +8,12 @@ import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, event, func, insert, make_url, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import JournalFailed
@@ -28,12 +28,21 @@ class Store:
     """One database, shared by the owners in it."""
 
     engine: Engine
+    owner: str = ""
+
+    def of(self, owner: str) -> Store:
+        """The same database for the rows of an owner."""
+        return replace(self, owner=owner)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that alone may write; on return it is on disk."""
+        """A transaction that alone may write to the owner's rows; on return it is on disk."""
         try:
             with self.engine.begin() as connection:
+                if self.engine.dialect.name == "postgresql":
+                    # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
+                    # the last event's hash, the budgets, the state of another mail of the same person.
+                    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(self.owner, 0))))
                 yield connection
         except SQLAlchemyError as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
@@ -69,8 +78,13 @@ def open_file(path: Path) -> Store:
 def open_url(url: str) -> Store:
     """The journal at a database URL, its tables made if they are not there."""
     try:
-        engine = create_engine(url)
-    except (SQLAlchemyError, ImportError) as exc:
+        place = make_url(url)
+        if place.drivername == "postgresql":
+            place = place.set(drivername="postgresql+psycopg")
+        engine = create_engine(place)
+    except ImportError:
+        raise JournalFailed("journal url: PostgreSQL needs psycopg; pip install 'rsvpd[postgresql]'") from None
+    except SQLAlchemyError as exc:
         raise JournalFailed(f"journal url: {exc}") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _durable)
