@@ -394,10 +394,10 @@ def digest(config_path: Path, how: str, week: str | None) -> None:
 
     config, journal = _journal(config_path)
     try:
-        text = summary(config, journal, week, datetime.now(UTC))
+        found = summary(config, journal, week, datetime.now(UTC))
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
     if how == "print":
-        click.echo(text, nl=False)
+        click.echo(found.text, nl=False)
         return
-    click.echo(send_summary(config, text, week, datetime.now(UTC)))
+    click.echo(send_summary(config, found, week, datetime.now(UTC)))

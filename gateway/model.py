@@ -314,6 +314,14 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerLink:
+    """A link in the summary by which the owner answers an item of it."""
+
+    verb: str  # as a person reads it: "decline quietly"
+    href: str  # "mailto:..."
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a mail lies on the IMAP server."""
 

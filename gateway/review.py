@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.config import Config
-from gateway.digest import Rhythm, Week, as_mail, compose
+from gateway.digest import Rhythm, Summary, Week, as_mail, compose, gather, summarise
+from gateway.digest.words import words
 from gateway.errors import SendUncertain
 from gateway.explain import account
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import ON_THE_WIRE
+from gateway.journal.index import PeopleIndex
 from gateway.letter import letter_id
 from gateway.mail import parse
 from gateway.model import Case, Channel, Decision, Entry, Mailbox, State, Verdict
@@ -86,28 +88,31 @@ def waits(entry: Entry) -> bool:
     return new and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
 
 
-def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
-    """The text of a week's summary; ValueError when there is no such week."""
-    span = _week(config, week, now)
-    entries = journal.between(span.start, span.end)
-    moved = journal.moved(span.start, span.end)
-    return compose(entries, span, config.me.zone, moved=moved, paused=journal.fact(PAUSED) is not None)
+def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:
+    """A week's summary; ValueError when there is no such week."""
+    rhythm = _rhythm(config)
+    index, paused = PeopleIndex(journal.store, journal.owner), journal.fact(PAUSED) is not None
+    facts = gather(journal, index, _week(rhythm, week, now), rhythm, paused=paused, now=now)
+    return summarise(compose(facts, words(config.me.language), {}))
 
 
-def _week(config: Config, name: str | None, now: datetime) -> Week:
-    rhythm = Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
+def _rhythm(config: Config) -> Rhythm:
+    return Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
+
+
+def _week(rhythm: Rhythm, name: str | None, now: datetime) -> Week:
     return rhythm.named(name) if name else rhythm.running(now)
 
 
-def send_summary(config: Config, text: str, week: str | None, now: datetime) -> str:
+def send_summary(config: Config, summary: Summary, week: str | None, now: datetime) -> str:
     """Send a summary to the owner, beside the one that comes by itself."""
     from gateway.owner import post_of
 
     owner = Mailbox(config.me.name, config.me.addresses[0])
     to = config.digest.to or owner.address
-    span = _week(config, week, now)
+    span = _week(_rhythm(config), week, now)
     message_id = letter_id(now.isoformat().encode(), f"digest {span.name}", owner.domain)
-    message = as_mail(text, owner=owner, to=to, week=span, message_id=message_id, now=now)
+    message = as_mail(summary, owner=owner, to=to, week=span, message_id=message_id, now=now)
     try:
         post_of(config)(message, recipient=to, before_dot=lambda: None)
     except SendUncertain as exc:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from gateway import bounces
 from gateway.config import Config
-from gateway.digest import Rhythm, Week, as_mail, compose
+from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
+from gateway.digest.words import words
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
 from gateway.filing import Filing
 from gateway.imap import Session
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 JUDGED_UNDER = "judged-under"
 LARGEST_MAIL = 1024 * 1024  # bytes; a bigger one is no notification, and is set aside by its header alone
+_LATEST_SUMMARY = timedelta(days=35)  # the summary of a week longer ago comes no more by itself
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 
 
@@ -164,48 +166,43 @@ class Round:
     # Reporting
 
     def _report(self) -> None:
-        """Send the summary of the week that is over, if it was not sent yet."""
-        now, settings = self.clock(), self.config.digest
-        week = self._rhythm.last_over(now)
-        began = self.journal.began()
-        if self.config.smtp is None or began is None or began >= week.end:
+        """Send the summaries of weeks that are over and have none yet, oldest first."""
+        now, began = self.clock(), self.journal.began()
+        if self.config.smtp is None or began is None:
             return
-        if not self.journal.weeks.claim(week.name, now):
-            return
-        entries = self.journal.between(week.start, week.end)
-        if not entries and settings.empty == "skip":
-            self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
-            return
-        self._post_digest(week, entries, now)
+        for week in self._rhythm.over_since(max(began, now - _LATEST_SUMMARY), now):
+            if not self.journal.weeks.claim(week.name, now):
+                continue
+            facts = self._facts(week, now)
+            if not (facts.entries or facts.asleep) and self.config.digest.empty == "skip":
+                self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
+            elif not self._post_digest(facts, now):
+                return  # the mail server takes nothing now
 
-    def _post_digest(self, week: Week, entries: list[Entry], now: datetime) -> None:
-        owner = self.owner.sender
+    def _facts(self, week: Week, now: datetime) -> Facts:
+        paused = self.journal.fact(PAUSED) is not None
+        return gather(self.journal, self.records.index, week, self._rhythm, paused=paused, now=now)
+
+    def _post_digest(self, facts: Facts, now: datetime) -> bool:
+        """Send a summary; False when it surely did not go out and its week is free again."""
+        owner, week = self.owner.sender, facts.week
         to = self.config.digest.to or owner.address
-        message = as_mail(
-            compose(
-                entries,
-                week,
-                self.config.me.zone,
-                moved=self.journal.moved(week.start, week.end),
-                paused=self.journal.fact(PAUSED) is not None,
-            ),
-            owner=owner,
-            to=to,
-            week=week,
-            message_id=letter_id(self.owner.secret, f"digest {week.name}", owner.domain),
-            now=now,
-        )
+        summary = summarise(compose(facts, words(self.config.me.language), {}))
+        message_id = letter_id(self.owner.secret, f"digest {week.name}", owner.domain)
+        message = as_mail(summary, owner=owner, to=to, week=week, message_id=message_id, now=now)
         try:
             self.post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
         except SendFailed as exc:
             self.journal.weeks.give_back(week.name)
             log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
+            return False
         except SendUncertain as exc:
             self.journal.weeks.settle(week.name, State.UNCERTAIN, str(exc))
             log.warning("%s summary of %s: %s", self.name, week.name, exc)
         else:
             self.journal.weeks.settle(week.name, State.SENT)
             log.info("%s summary of %s sent", self.name, week.name)
+        return True
 
     @property
     def _rhythm(self) -> Rhythm:

@@ -30,6 +30,7 @@ class Upkeep:
     def daily(self) -> None:
         """Do today's upkeep if it was not done yet; a backup that fails stops nothing and is tried again."""
         now = self.clock()
+        self.journal.alive(now)
         today = f"{now:%Y-%m-%d}"
         if self.journal.fact(_DONE) == today:
             return

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import service
 from gateway.journal.schema import digests
 from gateway.model import State
 from gateway.round import Round
@@ -53,11 +54,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(owner: Owner) -> Iterator[Scene]:
+def scene(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     (owner.folder / "contacts.vcf").write_text("")
-    watched, clock = watch(owner.config()), Clock()
-    for part in (watched.round, watched.round.records):
-        part.clock = clock
+    clock = Clock()
+    monkeypatch.setattr(service, "now", clock)
+    watched = watch(owner.config())
     yield Scene(owner, watched.round, clock)
     watched.round.close()
     watched.lock.release()
@@ -79,13 +80,26 @@ def test_a_week_that_is_over_is_summed_up_once(scene: Scene) -> None:
     assert b"Nina Newcomer" in letter.raw
 
 
-def test_weeks_of_downtime_end_in_one_summary(scene: Scene) -> None:
+def test_after_weeks_of_downtime_each_has_its_summary(scene: Scene) -> None:
+    """What happened before the program stopped is told, and of the weeks it slept through, that it slept."""
+    scene.owner.deliver(linkedin("Nina Newcomer"))
     scene.round_at(MONDAY - timedelta(days=5))
 
     scene.round_at(MONDAY + timedelta(days=22))
     scene.round_at(MONDAY + timedelta(days=23))
 
-    assert scene.summaries == ["2026-W50"]
+    assert scene.summaries == ["2026-W47", "2026-W48", "2026-W49", "2026-W50"]
+    told = [b"did not run" in letter.raw for letter in scene.owner.smtp.delivered]
+    assert told == [False, True, True, True]
+    assert b"Nina Newcomer" in scene.owner.smtp.delivered[0].raw
+
+
+def test_a_summary_that_is_months_late_comes_no_more(scene: Scene) -> None:
+    scene.round_at(MONDAY - timedelta(days=5))
+
+    scene.round_at(MONDAY + timedelta(days=200))
+
+    assert len(scene.summaries) == 5
 
 
 def test_a_clock_that_steps_back_repeats_no_summary(scene: Scene) -> None:

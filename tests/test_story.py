@@ -332,7 +332,7 @@ def test_a_changed_policy_moves_what_waits_and_the_summary_says_so(owner: Owner)
         wait_for(lambda: len(owner.names(ACCEPT)) == 2, "the move")
 
     assert owner.names(ACCEPT) == ["Nina Newcomer", "Sam Twice"]
-    text = summary(after, open_journal(after), None, datetime.now(UTC))
+    text = summary(after, open_journal(after), None, datetime.now(UTC)).text
     assert "needs-human -> accept-candidate (rule everybody)" in text
     assert "decline -> accept-candidate (rule everybody)" in text
 

@@ -29,6 +29,7 @@ from gateway.demo.outcome import Scene, differences, look
 from gateway.demo.samples import INBOX, Sample
 from gateway.demo.show import screen, show
 from gateway.demo.sink import Sink
+from gateway.digest import Summary
 from gateway.journal import Journal
 from gateway.review import summary
 from gateway.service import Service, watch
@@ -64,8 +65,8 @@ def run_demo(keep: Path | None) -> int:
         with _stage(folder) as stage:
             _play(stage, played)
             scene = stage.scene(played)
-        text = summary(stage.config, stage.journal, None, datetime.now(UTC))
-    _leave(folder, played, scene, text)
+        told = summary(stage.config, stage.journal, None, datetime.now(UTC))
+    _leave(folder, played, scene, told)
     show(scene, console)
     return _verdict(console, folder, scene, time.monotonic() - began)
 
@@ -164,9 +165,10 @@ def _wait_until(reached: Callable[[], bool]) -> None:
         time.sleep(_GLANCE)
 
 
-def _leave(folder: Path, played: Sequence[Sample], scene: Scene, text: str) -> None:
+def _leave(folder: Path, played: Sequence[Sample], scene: Scene, told: Summary) -> None:
     """Write down what one may want to look at."""
-    (folder / "summary.txt").write_text(text, "utf-8")
+    (folder / "summary.txt").write_text(told.text, "utf-8")
+    (folder / "summary.html").write_text(told.html, "utf-8")
     for sub in ("mails", "answers"):
         (folder / sub).mkdir()
     for sample in played:
@@ -180,6 +182,7 @@ def _verdict(console: Console, folder: Path, scene: Scene, seconds: float) -> in
     console.print()
     for label, words in (
         ("The weekly summary", str(folder / "summary.txt")),
+        ("the same, for a browser", str(folder / "summary.html")),
         ("The log, the mails, the answers", str(folder)),
         ("To look closer", f"{sys.argv[0]} list --config {config}"),
         ("", f"{sys.argv[0]} show --config {config} c1"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
@@ -22,6 +22,9 @@ from gateway.journal.schema import cases, cursors, digests, entries, events, fac
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
+
+AWAY = "away"  # the event of having been stopped for days; its reason is since when
+_ALIVE = "alive"  # the fact of having looked last
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +249,13 @@ class Journal:
         with self.store.write() as connection:
             return _entries.bounced(connection, self.owner, letter_id, now)
 
+    def came_back(self, start: datetime, end: datetime) -> list[Entry]:
+        """Answers of ours that turned out undeliverable in a span of time."""
+        bounced = select(events.c.entry_id).where(
+            events.c.owner == self.owner, events.c.what == "bounced", events.c.at >= start, events.c.at < end
+        )
+        return self._find(entries.c.id.in_(bounced))
+
     def bounces_since(self, since: datetime) -> int:
         """How many answers came back."""
         with self.store.read() as connection:
@@ -308,6 +318,28 @@ class Journal:
             (entries.c.taken_in >= start) & (entries.c.taken_in < end)
             | (entries.c.settled >= start) & (entries.c.settled < end)
         )
+
+    def opened(self, start: datetime, end: datetime) -> list[tuple[datetime, Verdict]]:
+        """When cases were opened in a span of time, and how they are decided now."""
+        query = select(cases.c.opened, cases.c.verdict).where(
+            cases.c.owner == self.owner, cases.c.opened >= start, cases.c.opened < end
+        )
+        with self.store.read() as connection:
+            return [(row.opened, Verdict(row.verdict)) for row in connection.execute(query)]
+
+    def last_invitations(self, most: int = 20) -> list[datetime]:
+        """When the latest cases were opened, in order."""
+        query = select(cases.c.opened).where(cases.c.owner == self.owner).order_by(cases.c.id.desc()).limit(most)
+        with self.store.read() as connection:
+            return sorted(row.opened for row in connection.execute(query))
+
+    def asleep(self, start: datetime, end: datetime) -> bool:
+        """Whether nobody looked after this owner in a whole span of time."""
+        query = select(events.c.at, events.c.why).where(
+            events.c.owner == self.owner, events.c.what == AWAY, events.c.at >= end
+        )
+        with self.store.read() as connection:
+            return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
 
     def next_wake(self) -> datetime | None:
         """When the next held or postponed answer comes due."""
@@ -394,6 +426,17 @@ class Journal:
         if self.began() is None:
             with self.store.write() as connection:
                 self._append(connection, now, "began", "", None, None)
+
+    def alive(self, now: datetime) -> None:
+        """Note once a day that the owner is looked after; a gap of days is an event."""
+        last = self.fact(_ALIVE)
+        before = datetime.fromisoformat(last) if last else now
+        if last and now - before < timedelta(days=1):
+            return
+        if now - before > timedelta(days=2):
+            with self.store.write() as connection:
+                self._append(connection, now, AWAY, before.isoformat(), None, None)
+        self.set_fact(_ALIVE, now.isoformat())
 
     def began(self) -> datetime | None:
         """When the first thing happened; None in an empty journal."""

@@ -1,0 +1,112 @@
+"""What the journal holds that a week's summary speaks of."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from gateway.digest.weeks import Rhythm, Week
+from gateway.journal import Journal
+from gateway.journal.index import PeopleIndex, SourceState
+from gateway.model import Entry, Verdict
+
+EARLIER_WEEKS = 7  # beside the summary's own in the chart
+_STALE = timedelta(days=7)  # a source not read for so long is told
+_LONGEST_QUIET = timedelta(days=14)  # no invitation for less is never worth a word
+_UNUSUAL = 4  # times the usual gap
+_GAPS = 5  # as many must be known before anything is usual
+
+
+@dataclass(frozen=True, slots=True)
+class WeekCount:
+    """How many invitations a week brought, by verdict."""
+
+    week: Week
+    verdicts: dict[Verdict, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.verdicts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source of records that is not as it should be."""
+
+    name: str
+    read: datetime | None  # when it was last read to the end
+    fault: str  # "" when it is only old
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A week as the journal has it."""
+
+    week: Week
+    rhythm: Rhythm
+    entries: Sequence[Entry]
+    came_back: Sequence[Entry] = ()  # our answers that were not delivered
+    moved: Sequence[tuple[str, str]] = ()  # a case and from what to what, by another policy or other records
+    sources: Sequence[Source] = ()
+    quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
+    history: Sequence[WeekCount] = ()  # oldest first, the week itself last
+    paused: bool = False
+    asleep: bool = False  # nothing was looked at in the whole week: the program did not run
+
+
+def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, *, paused: bool, now: datetime) -> Facts:
+    """Ask the journal; `now` in UTC."""
+    return Facts(
+        week=week,
+        rhythm=rhythm,
+        entries=journal.between(week.start, week.end),
+        came_back=journal.came_back(week.start, week.end),
+        moved=journal.moved(week.start, week.end),
+        sources=[*unwell(index.sources(), now)],
+        quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
+        history=_history(journal, week, rhythm),
+        paused=paused,
+        asleep=journal.asleep(week.start, week.end),
+    )
+
+
+def unwell(sources: Sequence[SourceState], now: datetime) -> Sequence[Source]:
+    """Sources that could not be read, or were not for long."""
+    return [
+        Source(one.source, one.read, one.fault)
+        for one in sources
+        if one.fault or (one.read is not None and now - one.read > _STALE)
+    ]
+
+
+def quiet_since(invitations: Sequence[datetime], now: datetime) -> datetime | None:
+    """When the last invitation came, if that is much longer ago than is usual here: mails may have changed their form.
+
+    `invitations` are the moments of the latest ones in order.
+    """
+    gaps = [later - earlier for earlier, later in pairwise(invitations)]
+    if len(gaps) < _GAPS:
+        return None
+    usual = timedelta(seconds=statistics.median(gap.total_seconds() for gap in gaps))
+    quiet = now - invitations[-1]
+    return invitations[-1] if quiet > max(_LONGEST_QUIET, usual * _UNUSUAL) else None
+
+
+def _history(journal: Journal, week: Week, rhythm: Rhythm) -> Sequence[WeekCount]:
+    weeks = [week]
+    for _ in range(EARLIER_WEEKS):
+        weeks.insert(0, rhythm.before(weeks[0]))
+    opened = journal.opened(weeks[0].start, week.end)
+    return [
+        WeekCount(
+            one,
+            {
+                verdict: sum(one.start <= moment < one.end for moment, its in opened if its is verdict)
+                for verdict in (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
+            },
+        )
+        for one in weeks
+    ]
