@@ -21,6 +21,33 @@ _OPTIONS = (
 )
 
 
+# The contrast of the text that stands out least from its ground (WCAG 2).
+FAINTEST = """(() => {
+  const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = (colour) => {
+    paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+    return [...paint.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((one) => one / 255)
+    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, one, place) => sum + one * [0.2126, 0.7152, 0.0722][place], 0);
+  const ground = (element) => {
+    const [r, g, b, a] = rgba(getComputedStyle(element).backgroundColor), share = a / 255;
+    if (share === 1) return [r, g, b];
+    const below = element.parentElement ? ground(element.parentElement) : [255, 255, 255];
+    return [r, g, b].map((one, place) => one * share + below[place] * (1 - share));
+  };
+  const contrasts = [...document.querySelectorAll("body *")]
+    .filter((one) => one.checkVisibility() && [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+    .map((one) => {
+      const style = getComputedStyle(one), ink = one.closest("svg") ? style.fill : style.color;
+      const [dim, bright] = [light(rgba(ink)), light(ground(one))].sort((a, b) => a - b);
+      return (bright + 0.05) / (dim + 0.05);
+    });
+  return Math.min(...contrasts);
+})()"""
+
+
 class Tab:
     """A page in the browser; `complaints` is what its console said."""
 

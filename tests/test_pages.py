@@ -15,7 +15,7 @@ from gateway.config import Config
 from gateway.owner import for_comparison, for_reading
 from gateway.page import page
 from gateway.replay import Count, replay
-from tests.chromium import Tab, chromium
+from tests.chromium import FAINTEST, Tab, chromium
 from tests.notifications import MX, linkedin, old_linkedin, ordinary, reminder
 
 PHONE, DESKTOP = (390, 844), (1280, 800)
@@ -100,33 +100,7 @@ def test_every_text_stands_out_from_its_ground(tab: Tab, pages: dict[str, Path])
         tab.screen(*DESKTOP, dark=dark)
         tab.open(pages["compared"])
 
-        assert tab.value(_FAINTEST) >= 4.5
-
-
-_FAINTEST = """(() => {
-  const paint = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const rgba = (colour) => {
-    paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
-    return [...paint.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((one) => one / 255)
-    .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, one, place) => sum + one * [0.2126, 0.7152, 0.0722][place], 0);
-  const ground = (element) => {
-    const [r, g, b, a] = rgba(getComputedStyle(element).backgroundColor), share = a / 255;
-    if (share === 1) return [r, g, b];
-    const below = element.parentElement ? ground(element.parentElement) : [255, 255, 255];
-    return [r, g, b].map((one, place) => one * share + below[place] * (1 - share));
-  };
-  const contrasts = [...document.querySelectorAll("body *")]
-    .filter((one) => one.checkVisibility() && [...one.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
-    .map((one) => {
-      const style = getComputedStyle(one), ink = one.closest("svg") ? style.fill : style.color;
-      const [dim, bright] = [light(rgba(ink)), light(ground(one))].sort((a, b) => a - b);
-      return (bright + 0.05) / (dim + 0.05);
-    });
-  return Math.min(...contrasts);
-})()"""
+        assert tab.value(FAINTEST) >= 4.5
 
 
 def test_no_request_leaves_the_page_and_nothing_is_complained_of(tab: Tab, pages: dict[str, Path]) -> None:

@@ -47,7 +47,7 @@ def _page(contents: Contents, most: int) -> Markup:
         style=_asset("style.css"),
         screens=_asset("screens.css"),
         lead=contents.lead,
-        notices=_joined(Markup('<p class="notice">{}</p>').format(notice) for notice in contents.notices),
+        notices=_joined(Markup('<p class="notice">{}</p>').format(_coded(notice)) for notice in contents.notices),
         answer=_answer(contents),
         sections=_joined(_section(section, words, most) for section in contents.sections),
         history=_history(contents.history, words) if contents.history else "",
@@ -64,11 +64,19 @@ def _joined(parts: Iterable[Markup]) -> Markup:
     return Markup("").join(parts)
 
 
+def _coded(text: str) -> Markup:
+    """A text of our own, with what stands in `backticks` as something to type."""
+    parts = (
+        Markup("<code>{}</code>" if place % 2 else "{}").format(part) for place, part in enumerate(text.split("`"))
+    )
+    return _joined(parts)
+
+
 def _answer(contents: Contents) -> Markup:
     if not contents.answerable:
         return Markup("")
     example = f"decline {contents.answerable}"
-    return Markup('<p class="answer">{}</p>').format(contents.words("answer", example=example))
+    return Markup('<p class="answer">{}</p>').format(_coded(contents.words("answer", example=f"`{example}`")))
 
 
 def _section(section: Section, words: Words, most: int) -> Markup:
@@ -79,7 +87,7 @@ def _section(section: Section, words: Words, most: int) -> Markup:
         len(section.items),
         Markup('<p class="hint">{}</p>').format(section.hint) if section.hint else "",
         _joined(_item(item, section.key, words) for item in section.items[:most]),
-        Markup('<p class="hint">{}</p>').format(words("more", number=left)) if left > 0 else "",
+        Markup('<p class="hint">{}</p>').format(_coded(words("more", number=left))) if left > 0 else "",
     )
 
 
@@ -104,7 +112,7 @@ def _parts(item: Item, words: Words) -> Iterator[Markup]:
         yield Markup('<p class="warning">{}</p>').format(item.warning)
     if item.paste:
         text = Markup("<br>").join(item.paste.splitlines())
-        yield Markup('<p class="label">{}:</p><p class="paste">{}</p>').format(words("item.text"), text)
+        yield Markup('<p class="label">{}:</p><p class="snippet">{}</p>').format(words("item.text"), text)
     links = list(_links(item, words))
     if links:
         yield Markup('<p class="links">{}</p>').format(Markup(" ").join(links))
@@ -122,7 +130,7 @@ def _history(history: tuple[WeekCount, ...], words: Words) -> Markup:
     title, hint = words.section("numbers")
     most = max(count.total for count in history)
     key = _joined(
-        Markup('<span class="key {}">&#9632;</span> {} &nbsp; ').format(tone, words(f"verdicts.{verdict}"))
+        Markup('<span class="bar key {}">&nbsp;</span> {} &nbsp; ').format(tone, words(f"verdicts.{verdict}"))
         for verdict, tone in _TONES.items()
     )
     return Markup(
