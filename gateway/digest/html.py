@@ -6,6 +6,7 @@ sheet, so each element carries its own; what depends on the screen or on the dar
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -66,10 +67,8 @@ def _joined(parts: Iterable[Markup]) -> Markup:
 
 def _coded(text: str) -> Markup:
     """A text of our own, with what stands in `backticks` as something to type."""
-    parts = (
-        Markup("<code>{}</code>" if place % 2 else "{}").format(part) for place, part in enumerate(text.split("`"))
-    )
-    return _joined(parts)
+    frames = itertools.cycle((Markup("{}"), Markup("<code>{}</code>")))
+    return _joined(frame.format(part) for frame, part in zip(frames, text.split("`"), strict=False))
 
 
 def _answer(contents: Contents) -> Markup:
