@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lxml import etree
 
@@ -30,9 +31,8 @@ class Line:
     cell: int = 0  # lines of one table cell have the same number
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    text: str
+class _Piece(NamedTuple):
+    texts: list[str]  # as the parser hands them out, for some pages letter by letter
     url: str | None
     cell: int
     breaks: int  # line breaks before it; two begin a paragraph
@@ -57,8 +57,9 @@ def _lines(pieces: Iterable[_Piece]) -> Iterator[Line]:
     breaks, line = 0, Line("")
     for piece in pieces:
         breaks = max(breaks, 2) if piece.breaks > 1 else breaks + piece.breaks
-        if not piece.text.strip():
-            text.append(piece.text if not breaks else "")
+        words = "".join(piece.texts)
+        if not words.strip():
+            text.append(words if not breaks else "")
             continue
         if breaks and (tidy := _tidy("".join(text))):
             yield Line(tidy, line.url, line.cell)
@@ -67,7 +68,7 @@ def _lines(pieces: Iterable[_Piece]) -> Iterator[Line]:
         if breaks:
             text, line = [], Line("", cell=piece.cell)
         line = Line("", line.url or piece.url, line.cell)
-        text.append(piece.text)
+        text.append(words)
         breaks = 0
     if tidy := _tidy("".join(text)):
         yield Line(tidy, line.url, line.cell)
@@ -108,7 +109,11 @@ class _Reader:
     def data(self, text: str) -> None:
         if self._hidden or (self._breaks and not text.strip()):
             return  # white space at the end of a line; pages are padded with thousands of it
-        self.pieces.append(_Piece(text, self._urls[-1], self._cell[-1], self._breaks))
+        url, cell = self._urls[-1], self._cell[-1]
+        if self.pieces and not self._breaks and self.pieces[-1][1:3] == (url, cell):
+            self.pieces[-1].texts.append(text)
+            return
+        self.pieces.append(_Piece([text], url, cell, self._breaks))
         self._breaks = 0
 
     def comment(self, text: str) -> None:

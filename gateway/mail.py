@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import email
 import hashlib
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import Message
@@ -21,22 +24,25 @@ from email.utils import getaddresses
 
 import mailparser
 import mailparser.core
-from mailparser.exceptions import MailParserRecursionError
 
 from gateway.errors import Unreadable
 from gateway.model import Mail, Mailbox
 
 LARGEST = 1024 * 1024  # bytes
+_LINES = 32 * 1024  # the parser asks of each line whether it ends one of the parts around it
 _HEADER_BYTES, _FIELD_BYTES, _FIELDS = 64 * 1024, 8 * 1024, 300
-_ENCODED_WORDS, _PARTS, _NESTING = 200, 200, 20
+_PART_FIELD_BYTES = 2 * 1024  # of a Content-* field, whose parameters are read in quadratic time
+_ENCODED_WORDS, _PARTS, _CONTAINERS, _NESTING = 200, 200, 32, 20
 # Of these there is one or none (RFC 5322 section 3.6); of two, each program believes another.
 _SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Message-ID", "Subject", "Date", "MIME-Version", "Content-Type")
+_READ_ELSEWHERE = frozenset({b"from", b"to", b"reply-to", b"date"})
 _CHARSETS = re.compile(
     r"utf-?8|us-ascii|ascii|iso[-_]?8859[-_]\d{1,2}(-[ei])?|latin-?\d|windows-\d{3,4}|cp\d{3,4}|koi8-[rut]"
     r"|gb2312|gbk|gb18030|big5(-hkscs)?|shift[-_]jis|euc-(jp|kr|tw)|iso-2022-(jp|kr)(-\d)?|ks_c_5601-1987|utf-16(be|le)?",
     re.IGNORECASE,
 )
-_CHARSET = re.compile(rb"(?:[^\r\n]|\r?\n[ \t])*?charset\s*=\s*\"?([^\s\";]+)")
+_PART_FIELD = re.compile(rb"content-([a-z-]{1,30}+):((?:[^\r\n]++|(?:\r\n?|\n)[ \t])*+)")
+_CONTAINER = re.compile(rb"\s*(?:multipart|message)/")
 _WORD_CHARSET = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?[bq]\?", re.IGNORECASE)
 # Such a word is not allowed in an address field, and read as it stands it is half of an address.
 _WORD_WITH_SPECIALS = re.compile(r"=\?([^?\s]+)\?q\?([^?\s]*[,:;<>@()\[\]\"\\][^?\s]*)\?=", re.IGNORECASE)
@@ -60,9 +66,13 @@ def parse(raw: bytes) -> Mail:
     head = _within_caps(raw)
     fields = tuple(_fields(head))
     try:
-        parsed = mailparser.parse_from_bytes(raw)
-        parts = tuple(_walk(parsed.message, 0))
-        text, html = _bodies(parsed.message)
+        # Only the fields it is good at: of a whole mail it decodes every part, whatever that costs.
+        parsed = mailparser.parse_from_bytes(b"\r\n".join((*_decisive(head), b"", b"")))
+        message = email.message_from_bytes(raw)
+        parts = tuple(_walk(message, 0))
+        for part in parts:
+            _refuse_costly(part.get_content_charset())
+        bodies = _bodies(message)
         return Mail(
             raw=raw,
             digest=hashlib.sha256(raw).hexdigest(),
@@ -70,20 +80,18 @@ def parse(raw: bytes) -> Mail:
             date=_utc(parsed.date),
             subject=plain(_words(_first(fields, "Subject"))),
             from_=_mailboxes(parsed.from_, fields, "From"),
-            to=_mailboxes(parsed.to, fields, "To") + _mailboxes(parsed.cc, fields, "Cc"),
+            to=_mailboxes(parsed.to, fields, "To"),
             reply_to=_mailboxes(parsed.reply_to, fields, "Reply-To"),
             headers=fields,
-            text=text,
-            html=html,
+            text=bodies[0].text,
+            html=bodies[1].text,
             content_types=tuple(part.get_content_type() for part in parts),
-            defects=(*_header_defects(raw, head, fields), *_body_defects(parsed, parts)),
+            defects=(*_header_defects(raw, head, fields), *_body_defects(parts, bodies)),
         )
     except Unreadable:
         raise
-    except MailParserRecursionError as exc:
-        raise Unreadable(f"nested deeper than {_NESTING}") from exc
     except Exception as exc:
-        # mail-parser lets errors of many kinds through (1 % of mutated mails); whichever it is, it cannot be read.
+        # The parsers let errors of many kinds through (1 % of mutated mails); whichever it is, it cannot be read.
         raise Unreadable(f"malformed: the parser gave up ({type(exc).__name__})") from exc
 
 
@@ -111,24 +119,48 @@ def _within_caps(raw: bytes) -> bytes:
         raise Unreadable(f"a header field larger than {_FIELD_BYTES // 1024} KiB")
     if head.count(b"=?") > _ENCODED_WORDS:
         raise Unreadable(f"more than {_ENCODED_WORDS} encoded words in the header")
-    content_types = raw.lower().split(b"\ncontent-type:")[1:]
-    if len(content_types) > _PARTS or raw.count(b"\n--") > 10 * _PARTS:
-        raise Unreadable(f"more than {_PARTS} parts")
-    for content_type in content_types:
-        if charset := _CHARSET.match(content_type):
-            _refuse_costly(charset[1].decode("ascii", "replace"))
+    if raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n") > _LINES:
+        raise Unreadable(f"more than {_LINES} lines")
+    _check_parts(raw)
     return head
 
 
-def _refuse_costly(charset: str) -> None:
+def _check_parts(raw: bytes) -> None:
+    """Unreadable for parts that would cost the parser too much, told by what looks like their fields."""
+    found = list(_part_fields(raw.lower()))
+    content_types = [field[2] for field in found if field[1] == b"type"]
+    if len(content_types) > _PARTS or raw.count(b"\n--") > 10 * _PARTS:
+        raise Unreadable(f"more than {_PARTS} parts")
+    if sum(_CONTAINER.match(value) is not None for value in content_types) > _CONTAINERS:
+        raise Unreadable(f"more than {_CONTAINERS} parts that hold parts")
+    sizes = [len(field[2]) for field in found]
+    if max(sizes, default=0) > _PART_FIELD_BYTES or sum(sizes) > _HEADER_BYTES:
+        raise Unreadable(f"a field of a part larger than {_PART_FIELD_BYTES // 1024} KiB, or all of them very large")
+
+
+def _part_fields(text: bytes) -> Iterator[re.Match[bytes]]:
+    for field in _PART_FIELD.finditer(text):
+        # A line begins wherever the parser sees it begin, behind a bare carriage return, too.
+        if text[max(0, field.start() - 1) : field.start()] in b"\r\n":
+            yield field
+
+
+def _refuse_costly(charset: str | None) -> None:
     """Unreadable for a codec that Python would run and that is no character set of mail ("punycode" takes for ever)."""
-    if _CHARSETS.fullmatch(charset):
+    if charset is None or _CHARSETS.fullmatch(charset):
         return
     try:
         codecs.lookup(charset)
     except (LookupError, ValueError):
         return  # never run; an unknown character set is a defect
     raise Unreadable(f"character set {plain(charset)[:40]}, which is none of mail")
+
+
+def _decisive(head: bytes) -> Iterator[bytes]:
+    """The fields that say from whom, to whom and when, as they stand there."""
+    for field in _FIELD_END.split(head):
+        if field.partition(b":")[0].rstrip().lower() in _READ_ELSEWHERE:
+            yield field
 
 
 def _fields(head: bytes) -> Iterator[tuple[str, str]]:
@@ -154,9 +186,14 @@ def _first(fields: _Fields, name: str) -> str:
     return next(iter(_all(fields, name)), "")
 
 
+def _is_decodable(text: str) -> bool:
+    """Whether the encoded words are all in character sets of mail; others are codecs that may take for ever."""
+    return all(map(_CHARSETS.fullmatch, _WORD_CHARSET.findall(text)))
+
+
 def _words(text: str) -> str:
     """Encoded words decoded, also split ones and those that stand in quotes."""
-    if "=?" not in text or not all(map(_CHARSETS.fullmatch, _WORD_CHARSET.findall(text))):
+    if "=?" not in text or not _is_decodable(text):
         return text
     try:
         return str(make_header(decode_header(text)))
@@ -210,17 +247,21 @@ def _walk(part: Message, depth: int) -> Iterator[Message]:
             yield from _walk(inner, depth + 1)  # type: ignore[arg-type]
 
 
-def _bodies(message: Message) -> tuple[str, str]:
-    """The first text and HTML body of the mail itself, never those of a mail attached to it.
+@dataclass(frozen=True, slots=True)
+class _Body:
+    text: str = ""
+    legible: bool = True  # in the character set it claims, or in UTF-8
 
-    mail-parser's own are no use: it takes those of attached mails too, and changes how letters are composed.
-    """
-    texts: dict[str, str] = {}
+
+def _bodies(message: Message) -> tuple[_Body, _Body]:
+    """The first text and HTML body of the mail itself, never those of a mail attached to it."""
+    found: dict[str, _Body] = {}
     for part in _own_parts(message):
         kind = part.get_content_type()
-        if kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
-            texts.setdefault(kind, _part_text(part))
-    return _body(texts.get("text/plain", "")), _body(texts.get("text/html", ""))
+        is_body = kind in ("text/plain", "text/html") and part.get_content_disposition() != "attachment"
+        if is_body and kind not in found:
+            found[kind] = _decoded_part(part)
+    return found.get("text/plain", _Body()), found.get("text/html", _Body())
 
 
 def _own_parts(part: Message) -> Iterator[Message]:
@@ -233,19 +274,18 @@ def _own_parts(part: Message) -> Iterator[Message]:
         yield from _own_parts(inner)  # type: ignore[arg-type]
 
 
-def _part_text(part: Message) -> str:
+def _decoded_part(part: Message) -> _Body:
     """The part decoded; in UTF-8 where its own character set is unknown or was not told truly."""
     payload = part.get_payload(decode=True)
-    charset = part.get_content_charset("utf-8")
     if not isinstance(payload, bytes):
-        return ""
-    try:
-        return payload.decode(charset)
-    except (LookupError, UnicodeDecodeError):
-        return payload.decode("utf-8", "replace")
+        return _Body()
+    for charset in (part.get_content_charset("utf-8"), "utf-8"):
+        with suppress(LookupError, UnicodeDecodeError):
+            return _Body(_lines(payload.decode(charset)))
+    return _Body(_lines(payload.decode("utf-8", "replace")), legible=False)
 
 
-def _body(text: str) -> str:
+def _lines(text: str) -> str:
     return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -262,11 +302,11 @@ def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:
     authors = _addresses(_all(fields, "From"))
     if len(authors) != 1 or not _ADDRESS.fullmatch(authors[0][1]):
         yield "no From field with exactly one address"
-    if not all(_CHARSETS.fullmatch(found) for _, value in fields for found in _WORD_CHARSET.findall(value)):
+    if not all(_is_decodable(value) for _, value in fields):
         yield "an unknown character set in the header"
 
 
-def _body_defects(parsed: mailparser.MailParser, parts: tuple[Message, ...]) -> Iterator[str]:
+def _body_defects(parts: tuple[Message, ...], bodies: tuple[_Body, ...]) -> Iterator[str]:
     for part in parts:
         charset = part.get_content_charset()
         if charset and not _CHARSETS.fullmatch(charset):
@@ -276,5 +316,5 @@ def _body_defects(parsed: mailparser.MailParser, parts: tuple[Message, ...]) -> 
         yield "broken base64"
     if any("Boundary" in name for name in found):
         yield "parts without their boundaries"
-    if "replacement characters" in str(parsed.defects):
+    if not all(body.legible for body in bodies):
         yield "text that is not in the character set it claims"

@@ -115,7 +115,7 @@ class Mail:
     date: datetime | None  # UTC
     subject: str
     from_: tuple[Mailbox, ...]
-    to: tuple[Mailbox, ...]  # To and Cc
+    to: tuple[Mailbox, ...]  # not Cc, which anybody may add to a signed mail
     reply_to: tuple[Mailbox, ...]
     headers: tuple[tuple[str, str], ...] = field(repr=False)  # (name, unfolded value) in order of appearance
     text: str = field(repr=False)  # the first text/plain body of the mail itself, "\n" line ends

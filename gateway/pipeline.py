@@ -42,7 +42,7 @@ from gateway.model import (
     State,
     Verdict,
 )
-from gateway.networks import recognise
+from gateway.networks import recognise, unlike_an_invitation
 from gateway.policy import Policy, decide
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
         provenance=owner.authenticate(mail),
         note=note if invites else Note(NoteKind.DEFAULT, None, language=note.language),
         dossier=owner.look_up(notification.inviter or Person(), note) if invites else _NOBODY,
-        malformed=mail.defects,
+        malformed=(*mail.defects, *unlike_an_invitation(mail)),
     )
     return judge_findings(findings, owner, files)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import authres
 
 from gateway.model import Authentic, Mail, Provenance
-from gateway.signatures import Signature, signatures_of, verify
+from gateway.signatures import MOST, Signature, signatures_of, verify
 
 _FROM_HOST = re.compile(r"^from\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
 _BY_HOST = re.compile(r"\bby\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
@@ -157,7 +157,9 @@ def _first_hand(results: Iterable[_Result], organisation: str) -> bool:
 
 
 def _signature_of(passed: _Result, mail: Mail, organisation: str) -> Signature | None:
-    """The signature a result speaks of; None when it could be more than one."""
+    """The signature a result speaks of; None when it could be more than one, or one that was not looked at."""
+    if len(mail.header("DKIM-Signature")) > MOST:
+        return None
     selector, start = passed.properties.get("header.s"), passed.properties.get("header.b")
     fitting = [
         signature
@@ -203,6 +205,8 @@ def _why_not_reply_to(mail: Mail, trust: Trust, proof: _Proof, organisation: str
     signature = proof.signature
     if signature is None:
         return "it cannot be told which of its signatures was found good"
+    if signature.partial:
+        return "the signature covers only a part of the mail"
     if "to" not in signature.fields:
         return "the signature does not cover to whom it was sent"
     if not trust.own & {one.address.lower() for one in mail.to}:

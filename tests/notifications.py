@@ -36,7 +36,7 @@ def linkedin(
         "----------------------------------------\n\n"
         "This email was intended for Ada Miller (Editor)\nYou are receiving Invitation emails.\n"
     )
-    return _mail(
+    return compose(
         [
             ("From", f"{_display(name)} <invitations@linkedin.com>"),
             ("Subject", subject),
@@ -75,7 +75,7 @@ def old_linkedin(
         f"View invitation from {name}\nhttp://www.linkedin.com/e/x/y/inv/{identifier}/z/\n"
         "------------------------------------------\n"
     )
-    return _mail(
+    return compose(
         [
             ("From", f"{_display(f'{name} via LinkedIn')} <member@linkedin.com>"),
             ("Reply-To", f"{_display(name)} <{address}>"),
@@ -94,14 +94,14 @@ def old_linkedin(
 
 def ordinary(subject: str = "Lunch?", *, sender: str = "Bea Friend <bea@example.net>") -> bytes:
     """A mail between people."""
-    return _mail([("From", sender), ("To", OWNER), ("Subject", subject)], "See you at noon.\n", domain="example.net")
+    return compose([("From", sender), ("To", OWNER), ("Subject", subject)], "See you at noon.\n", domain="example.net")
 
 
 def _display(name: str) -> str:
     return name if name.isascii() else Header(name, "utf-8").encode()
 
 
-def _mail(
+def compose(
     fields: list[tuple[str, str]],
     text: str,
     *,
@@ -110,6 +110,7 @@ def _mail(
     age: timedelta = timedelta(minutes=5),
     signed: str = _SIGNED,
 ) -> bytes:
+    """A mail with these fields and what the owner's mail server puts on top of it."""
     date = format_datetime(datetime.now(UTC) - age)
     start = secrets.token_hex(4)
     outside = f"from mail.{domain} (mail.{domain} [192.0.2.7]) by {MX} with ESMTPS id {start}; {date}"

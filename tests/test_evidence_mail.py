@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -181,3 +182,29 @@ def test_a_picture_is_no_mbox(tmp_path: Path) -> None:
 
     with pytest.raises(BadSource, match="neither an mbox nor a mail"):
         list(header_blocks(tmp_path / "a.png"))
+
+
+@pytest.mark.parametrize("direction", Direction)
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"(" * 900 + b"x@y.example",
+        b"g:" * 400 + b"x@y.example;",
+        b"(," * 900 + b"x@y.example",
+        b"g:,," * 300 + b"x@y.example;",
+        b"=?punycode?q?" + b"a" * 500_000 + b"-b?= <x@y.example>",
+        ("a" + "\u0334\u0301" * 100_000).encode() + b" <x@y.example>",
+        b"'" * 60_000 + b"x@",
+        b"x@y.example," * 20_000,
+        b"a." * 30_000 + b"@y.example",
+    ],
+    ids=lambda hostile: hostile[:12].decode("latin-1"),
+)
+def test_a_hostile_field_hides_nobody_else_and_costs_nothing(hostile: bytes, direction: Direction) -> None:
+    blocks = [b"From: %s\nTo: %s\n" % (who, who) for who in (hostile, b"Bea <bea@example.net>")]
+    began = time.process_time()
+
+    known = correspondents(blocks, MINE, direction, "INBOX")
+
+    assert "bea@example.net" in {person.address for person in known}
+    assert time.process_time() - began < 1

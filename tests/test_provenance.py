@@ -185,6 +185,31 @@ def test_a_mail_replayed_to_somebody_else_is_not_answered() -> None:
     assert trusted(*GENUINE, signature(), REPLY, body=other) == (False, "it was sent to somebody else")
 
 
+def test_a_copy_that_somebody_added_vouches_for_no_recipient() -> None:
+    other = [line.replace("ada@example.org", "eve@example.org") for line in BODY]
+
+    assert trusted(*GENUINE, signature(), REPLY, "Cc: ada@example.org", body=other) == (
+        False,
+        "it was sent to somebody else",
+    )
+
+
+def test_a_signature_of_a_part_vouches_for_no_reply_to() -> None:
+    partial = signature().replace("; bh=x", "; l=100; bh=x")
+
+    assert trusted(*GENUINE, partial, REPLY) == (False, "the signature covers only a part of the mail")
+
+
+def test_a_forged_signature_above_many_others_is_not_taken_for_the_one_that_passed() -> None:
+    genuine, forged = signature("From:To:Subject:Date"), signature()
+    padding = ["DKIM-Signature: v=1; d=other.example; s=x; b=x"] * 4
+
+    assert trusted(*GENUINE, forged, *padding, genuine, REPLY) == (
+        False,
+        "it cannot be told which of its signatures was found good",
+    )
+
+
 # DKIM itself
 
 
@@ -233,6 +258,7 @@ def test_a_genuine_signature_holds_and_vouches_for_its_reply_to() -> None:
         pytest.param(b"From: Ada <ada@linkedin.com>\r\n" + signed(WITH_REPLY), id="a second From above"),
         pytest.param(b"Subject: Other\r\n" + signed(WITH_REPLY), id="a second Subject above"),
         pytest.param(signed(WITH_REPLY).replace(b"a=rsa-sha256", b"a=rsa-sha1"), id="sha-1"),
+        pytest.param(b" x: y\r\n" + signed(WITH_REPLY), id="a header that begins with a space"),
     ],
 )
 def test_an_altered_mail_is_not_genuine(raw: bytes) -> None:

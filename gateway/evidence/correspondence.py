@@ -25,8 +25,12 @@ _FIELD = re.compile(
     rb"^(" + "|".join(FIELDS).encode() + rb"):[ \t]*((?:[^\n]*)(?:\n[ \t][^\n]*)*)", re.IGNORECASE | re.MULTILINE
 )
 # Outlook's 'ada@example.org' <ada@example.org>: unquoted, it is no name, and parsers disagree on what it is.
-_ADDRESS_AS_NAME = re.compile(r"""["']*[^\s"'<>,;:]+@[^\s"'<>,;:]+["']*\s*(?=<)""")
-_LONGEST_SUBJECT = 200
+_ADDRESS_AS_NAME = re.compile(r"""(?<![^\s<>,;:])["']*+[^\s"'<>,;:@]++@[^\s"'<>,;:]++["']*+\s*+(?=<)""")
+_LONGEST_SUBJECT, _LONGEST_NAME = 200, 400  # characters
+# Bytes of a field that are read. Anybody can put a From into the inbox, and reading one takes quadratic time.
+_LONGEST_FIELD, _LONGEST_LIST = 2 * 1024, 64 * 1024
+_NO_MAILBOX = re.compile(rb"[^,]{1000}")
+_AUTHOR, _RECIPIENTS = (b"from",), (b"to", b"cc", b"bcc")
 _MOST_ADDRESSES = 500  # of one mail; whoever writes to more knows none of them by it
 
 
@@ -48,7 +52,7 @@ def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Ite
         return
     subject, when = _subject(fields), _date(fields)
     sent = direction is Direction.SENT
-    for name, address in _people(fields, (b"to", b"cc", b"bcc") if sent else (b"from",)):
+    for name, address in _people(fields, _RECIPIENTS if sent else _AUTHOR):
         if not is_office(address, name) and not mine.address(address):
             yield Acquaintance(
                 source=source,
@@ -72,30 +76,41 @@ def _impersonal(fields: dict[bytes, list[bytes]], direction: Direction) -> bool:
 
 
 def _people(fields: dict[bytes, list[bytes]], wanted: tuple[bytes, ...]) -> Iterator[tuple[str | None, str]]:
-    found = {pair: None for field in wanted for value in fields.get(field, ()) for pair in _mailboxes(value)}
+    longest = _LONGEST_FIELD if wanted == _AUTHOR else _LONGEST_LIST
+    values = (value for field in wanted for value in fields.get(field, ()) if _is_readable(value, longest))
+    found = {pair: None for value in values for pair in _mailboxes(value)}
     yield from list(found)[:_MOST_ADDRESSES]
+
+
+def _is_readable(value: bytes, longest: int) -> bool:
+    return len(value) <= longest and not _NO_MAILBOX.search(value)
 
 
 @lru_cache(maxsize=20_000)
 def _mailboxes(value: bytes) -> tuple[tuple[str | None, str], ...]:
     """Names and addresses of a header field; the same correspondents come again and again."""
-    pairs = getaddresses([_ADDRESS_AS_NAME.sub("", _text(value).replace("\n", " "))])
+    try:
+        pairs = getaddresses([_ADDRESS_AS_NAME.sub("", _text(value).replace("\n", " "))])
+    except RecursionError:  # comments in comments, groups in groups: nobody's address
+        return ()
     return tuple((_name(name, address), clean(address).lower()) for name, address in pairs if "@" in address)
 
 
 def _name(name: str, address: str) -> str | None:
     plain = clean(_decoded(name)).strip("\"' ")
+    if len(plain) > _LONGEST_NAME:
+        return None
     return plain if read(plain).words and plain.lower() != address.lower() and "@" not in plain else None
 
 
 def _subject(fields: dict[bytes, list[bytes]]) -> str:
     values = fields.get(b"subject")
-    return clean(_decoded(_text(values[0])))[:_LONGEST_SUBJECT] if values else ""
+    return clean(_decoded(_text(values[0][:_LONGEST_FIELD])))[:_LONGEST_SUBJECT] if values else ""
 
 
 def _date(fields: dict[bytes, list[bytes]]) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(_text(fields[b"date"][0]))
+        moment = parsedate_to_datetime(_text(fields[b"date"][0][:_LONGEST_FIELD]))
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError):
         return None

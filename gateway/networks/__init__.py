@@ -6,12 +6,18 @@ import functools
 import importlib
 import pkgutil
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, cast
 
 from gateway.cases import INVITES
-from gateway.errors import Ambiguous
+from gateway.errors import Ambiguous, Unreadable
 from gateway.model import Kind, Mail, Notification, Person
+
+# Characters; networks allow a quarter of it. What is longer no member wrote, and it costs us.
+_LONGEST_NAME, _LONGEST_HEADLINE, _LONGEST_NOTE = 400, 1000, 4000
+_MOST_PARTS = 10
+_BODIES = ("text/plain", "text/html")
+_SEEN = re.compile(r"text/(?:plain|html)|image/.*|multipart/(?:alternative|mixed|related)")
 
 
 class Network(Protocol):
@@ -33,11 +39,37 @@ def networks() -> tuple[Network, ...]:
 
 
 def recognise(mail: Mail) -> Notification | None:
-    """What the mail says, None for a mail of no network; Ambiguous when two claim it."""
+    """What the mail says, None for a mail of no network; Ambiguous when two claim it, Unreadable for a strange form."""
     found = [notification for network in networks() if (notification := network.parse(mail))]
     if len(found) > 1:
         raise Ambiguous(f"taken for a mail of {' and of '.join(one.network for one in found)}")
-    return found[0] if found else None
+    if not found:
+        return None
+    _refuse_too_long(found[0])
+    return found[0]
+
+
+def unlike_an_invitation(mail: Mail) -> Iterator[str]:
+    """What no network puts into an invitation; a mail that holds it is never answered."""
+    strange = sorted({kind for kind in mail.content_types if not _SEEN.fullmatch(kind)})
+    if strange:
+        yield f"it carries {strange[0]}, as no invitation does"
+    if len(mail.content_types) > _MOST_PARTS or any(mail.content_types.count(kind) > 1 for kind in _BODIES):
+        yield "it has more parts than an invitation does"
+    if not mail.text.strip() and not mail.html.strip():
+        yield "it has no text"
+
+
+def _refuse_too_long(notification: Notification) -> None:
+    inviter = notification.inviter or Person()
+    for what, text, longest in (
+        ("name", inviter.name, _LONGEST_NAME),
+        ("headline", inviter.headline, _LONGEST_HEADLINE),
+        ("note", notification.note, _LONGEST_NOTE),
+    ):
+        if text and len(text) > longest:
+            why = f"its {what} is {len(text)} characters long; no network takes so many"
+            raise Unreadable(why, network=notification.network)
 
 
 def by_subject(mail: Mail, network: str, forms: Sequence[tuple[Kind, str]], *, language: str = "en") -> Notification:

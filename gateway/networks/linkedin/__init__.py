@@ -18,6 +18,7 @@ from gateway.networks.linkedin.lead import Lead
 NAME = "linkedin"
 SEARCH = (("FROM", "linkedin.com"),)
 _LIMIT = 200  # characters of a free member's message with an invitation
+_LONGEST_TEXT, _LONGEST_PAGE = 64 * 1024, 160 * 1024  # characters of an invitation; theirs have a third of that
 _VIA = re.compile(r"\s+(?:via|vía|über) LinkedIn$", re.IGNORECASE)
 _ITSELF = re.compile(r"linkedin\b", re.IGNORECASE)
 _NAMED_IN_SUBJECT = re.compile(r"(?P<name>.+?)(?:['’]s invitation| is (?:still )?waiting for)\b.*", re.IGNORECASE)
@@ -30,6 +31,8 @@ def parse(mail: Mail) -> Notification | None:
     kind = kind_of(mail)
     if kind not in INVITES:
         return Notification(NAME, kind, language=words.language_of(mail.text), limit=_LIMIT)
+    if len(mail.text) > _LONGEST_TEXT or len(mail.html) > _LONGEST_PAGE:
+        raise Unreadable("an invitation much longer than LinkedIn's", network=NAME)
     layout = layout_of(mail.text, mail.html, Lead(_called(mail), kind is Kind.REMINDER))
     if layout is None:
         raise Unreadable("an invitation in a form I do not know: it has no button to accept it", network=NAME)

@@ -26,6 +26,7 @@ from gateway.networks.linkedin.paragraphs import (
     written,
 )
 
+_LONGEST_NAME = 400  # characters
 _SIGNED = re.compile(r"[-–] ?(?P<name>.*)")
 _NAMED = re.compile(r"From (?P<name>.{2,80}?) \((?P<headline>.+)\)")
 
@@ -55,9 +56,10 @@ def layout_of(text: str, page: str, lead: Lead) -> Layout | None:
     lead = replace(lead, may_show_block=not page or "/fpg/" in page)
     if parts := _text_parts(text_lines(text), lead):
         return _read(parts, lead, prints_area=_is_old_style(parts))
-    if parts := _page_parts(page_lines(page), lead):
+    lines = page_lines(page)
+    if parts := _page_parts(lines, lead):
         return _read(parts, lead, prints_area=_is_old_style(parts) or "phoenix-" in page)
-    return _list_entry([*text_lines(text), *page_lines(page)])
+    return _list_entry([*text_lines(text), *lines])
 
 
 def _read(parts: _Parts, lead: Lead, *, prints_area: bool) -> Layout:
@@ -107,7 +109,10 @@ def _is_given_name(signed: str, called: str) -> bool:
 
 def _same(spelt: str, called: str | None) -> bool:
     """Whether two spellings of a name differ in nothing one can see."""
-    return called is not None and normalize("NFC", plain(spelt)) == normalize("NFC", called)
+    # Beyond the length of a name, normalising takes quadratic time.
+    if called is None or len(spelt) > _LONGEST_NAME or len(called) > _LONGEST_NAME:
+        return False
+    return normalize("NFC", plain(spelt)) == normalize("NFC", called)
 
 
 # The text
