@@ -12,12 +12,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from gateway.commands.verbs import Verb
     from gateway.config import Config
     from gateway.journal import Journal
     from gateway.model import Case
@@ -122,7 +124,12 @@ def demo(keep: Path | None) -> None:
 
 @main.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
-@click.option("--policy", "only_policy", is_flag=True, help="Print your policy in plain sentences, fit to publish.")
+@click.option(
+    "--policy",
+    "only_policy",
+    is_flag=True,
+    help="Print your policy in plain sentences, and what you said of single people.",
+)
 def check(config_path: Path, only_policy: bool) -> None:
     """Every fault of a file at once; then the policy, your records, the logins and the folders.
 
@@ -132,10 +139,10 @@ def check(config_path: Path, only_policy: bool) -> None:
     from gateway.config import load
 
     if only_policy:
-        from gateway.owner import policy_of
+        from gateway.owner import policy_at_hand
         from gateway.statement import describe
 
-        click.echo(describe(policy_of(load(config_path))), nl=False)
+        click.echo(describe(policy_at_hand(load(config_path))), nl=False)
         return
 
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
@@ -315,6 +322,12 @@ def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: 
     click.echo(act(config, journal, _case(journal, case), datetime.now(UTC)))
 
 
+def _decide_by(verb: Verb, config_path: Path | None, case: str) -> None:
+    from gateway.deeds import carry_out
+
+    _decide(partial(carry_out, verb), config_path, case)
+
+
 @main.command()
 @_CONFIG
 @click.argument("case")
@@ -335,6 +348,41 @@ def decline(config_path: Path | None, case: str) -> None:
     _decide(review.decline, config_path, case)
 
 
+_COMPANY = click.option("--company", is_flag=True, help="All of the inviter's company, not this person alone.")
+
+
+@main.command()
+@_CONFIG
+@_COMPANY
+@click.argument("case")
+def always(config_path: Path | None, company: bool, case: str) -> None:
+    """Accept this person now and whenever they invite you; `rsvpd neither` takes it back."""
+    from gateway.commands.verbs import Verb
+
+    _decide_by(Verb.ALWAYS_COMPANY if company else Verb.ALWAYS_PERSON, config_path, case)
+
+
+@main.command()
+@_CONFIG
+@_COMPANY
+@click.argument("case")
+def never(config_path: Path | None, company: bool, case: str) -> None:
+    """Decline this person now and whenever they invite you, without an answer; `rsvpd neither` takes it back."""
+    from gateway.commands.verbs import Verb
+
+    _decide_by(Verb.NEVER_COMPANY if company else Verb.NEVER_PERSON, config_path, case)
+
+
+@main.command()
+@_CONFIG
+@click.argument("case")
+def neither(config_path: Path | None, case: str) -> None:
+    """Take back what you said, always or never, of this person and their company."""
+    from gateway.commands.verbs import Verb
+
+    _decide_by(Verb.NEITHER, config_path, case)
+
+
 @main.command()
 @_CONFIG
 @click.argument("case")
@@ -343,6 +391,26 @@ def retry(config_path: Path | None, case: str) -> None:
     from gateway import review
 
     _decide(review.retry, config_path, case)
+
+
+@main.command("suggest")
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def suggest_rows(config_path: Path) -> None:
+    """Rows for your policy, read off what you decided otherwise; you paste them, or not.
+
+    Each comes with what it would have changed so far. Writes nothing.
+    """
+    from gateway.owner import policy_at_hand
+    from gateway.review import decided
+    from gateway.suggest import as_toml, suggest
+
+    config, journal = _journal(config_path)
+    found = suggest(decided(journal), policy_at_hand(config))
+    if found:
+        click.echo("# To be put above the other rows of your file, if you agree.\n")
+        click.echo("\n".join(map(as_toml, found)), nl=False)
+    else:
+        click.echo("Nothing to suggest: nothing that you decided otherwise than your policy recurs.")
 
 
 @main.command()
@@ -393,11 +461,11 @@ def digest(config_path: Path, how: str, week: str | None) -> None:
     from gateway.review import send_summary, summary
 
     config, journal = _journal(config_path)
+    now = datetime.now(UTC)
     try:
-        found = summary(config, journal, week, datetime.now(UTC))
+        if how == "print":
+            click.echo(summary(config, journal, week, now).text, nl=False)
+        else:
+            click.echo(send_summary(config, journal, week, now))
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
-    if how == "print":
-        click.echo(found.text, nl=False)
-        return
-    click.echo(send_summary(config, found, week, datetime.now(UTC)))

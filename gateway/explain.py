@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from gateway.model import Findings, Judgement, Note, Provenance, Reply
+from gateway.model import (
+    Authentic,
+    Dossier,
+    Evidence,
+    Findings,
+    Judgement,
+    Kind,
+    Known,
+    Note,
+    NoteKind,
+    Notification,
+    Person,
+    Provenance,
+    Reply,
+    Signal,
+)
 
 
 def account(judgement: Judgement, file: str | None) -> dict[str, Any]:
@@ -18,6 +34,22 @@ def account(judgement: Judgement, file: str | None) -> dict[str, Any]:
         "because": list(judgement.decision.because),
         "reply": _reply(judgement.reply),
     }
+
+
+def findings_in(told: Mapping[str, Any]) -> Findings | None:
+    """What an account tells of the findings it was made of; None of a mail that is no network's."""
+    if told["network"] is None:
+        return None
+    inviter, note = told["inviter"], told["note"]
+    evidence = tuple(Evidence(Signal(signal), "") for signal in note["signals"])
+    return Findings(
+        notification=Notification(
+            told["network"], Kind(told["kind"]), Person(**inviter) if inviter else None, language=told["language"]
+        ),
+        provenance=Provenance(Authentic(told["authentic"]), told["authentic_why"]),
+        note=Note(NoteKind(note["kind"]), note["text"], evidence, told["language"]),
+        dossier=Dossier(Known(told["known"]), told["known_why"]),
+    )
 
 
 def _found(findings: Findings) -> dict[str, Any]:

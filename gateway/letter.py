@@ -47,6 +47,14 @@ def letter_id(secret: bytes, entry_key: str, domain: str) -> str:
     return f"<rsvpd.{token}@{domain}>"
 
 
+def summary_id(secret: bytes, name: str, domain: str) -> str:
+    """The Message-ID of a summary, named by its week or the moment it was asked for.
+
+    Who can refer to it was sent it: that is the token of a plain answer.
+    """
+    return letter_id(secret, f"digest {name}", domain)
+
+
 def compose(
     reply: Reply,
     *,
@@ -119,4 +127,21 @@ def paste_note(entry: Entry, *, owner: Mailbox, message_id: str, now: datetime) 
         message["In-Reply-To"] = message["References"] = entry.message_id
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("\n".join(lines), charset="utf-8", cte="quoted-printable")
+    return message.as_bytes()
+
+
+def confirmation(text: str, *, owner: Mailbox, to: str, message_id: str, answers: str | None, now: datetime) -> bytes:
+    """A note to the owner on what became of a command by mail; the first line is its subject."""
+    subject, _, body = text.partition("\n")
+    message = EmailMessage(policy=_WIRE)
+    message["From"] = Address(owner.name, addr_spec=owner.address)
+    message["To"] = to
+    message["Subject"] = subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id
+    if answers:
+        message["In-Reply-To"] = message["References"] = answers
+    message["Auto-Submitted"] = "auto-replied"  # RFC 3834: it answers a mail
+    message["X-Auto-Response-Suppress"] = "All"
+    message.set_content(body.strip() + "\n", charset="utf-8", cte="quoted-printable")
     return message.as_bytes()

@@ -89,6 +89,7 @@ class State(StrEnum):
     SENT = "sent"
     REFUSED = "refused"  # the server said no for good
     UNCERTAIN = "uncertain"  # nobody can tell whether the server took it; the owner decides
+    ASKED = "asked"  # a command of the owner's that came by mail and is not carried out yet
     CLOSED = "closed"  # nothing to send: ignored, quiet, drafted, parked for the owner
     UNREADABLE = "unreadable"  # kept and shown; malformed, or a known network's unknown layout
 
@@ -311,6 +312,29 @@ class Case:
     decided_by: str  # "policy" or "owner"
     opened: datetime
     changed: datetime
+
+
+class Scope(StrEnum):
+    """Of whom a standing word speaks."""
+
+    PERSON = "person"
+    COMPANY = "company"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A word of the owner's that holds from now on: always, or never, this person or this company."""
+
+    scope: Scope
+    always: bool  # False: never
+    name: str  # as a person reads it
+    key: str  # of a person: its identity in the cases; of a company: its name
+    said: datetime
+    case: str  # "c17", in which it was said
+
+    @property
+    def word(self) -> str:
+        return "always" if self.always else "never"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,27 +8,31 @@ from datetime import UTC, datetime
 
 from gateway import dns, imap, smtp
 from gateway.config import Config, Imap, Smtp
-from gateway.errors import BadConfig, BadSource
+from gateway.errors import BadConfig, BadSource, JournalFailed
 from gateway.evidence import gather
 from gateway.journal import Journal
 from gateway.journal.entries import Limits
 from gateway.journal.index import PeopleIndex
 from gateway.mail import LARGEST
-from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance
+from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance, Standing
 from gateway.networks import networks
 from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
-from gateway.pipeline import Owner, Post
+from gateway.pipeline import Owner, Post, bound_by
 from gateway.policy import Policy, compile_policy
 from gateway.provenance import Trust, authenticate
 from gateway.reply import Replies, Voice
-from gateway.state import secret_of
+from gateway.state import journal_at_hand, secret_of
 
 
 def for_reading(config: Config) -> tuple[Owner, tuple[BadSource, ...]]:
     """What explain and replay need, and the sources of evidence that could not be read; nothing is written."""
     index, troubles = _from_files(config)
-    return _owner(config, index, secret=b""), troubles
+    owner = _owner(config, index, secret=b"")
+    try:
+        return bound_by(owner, standing_words(config)), troubles
+    except JournalFailed as exc:
+        return owner, (*troubles, BadSource(f"what you said of persons and companies is not known: {exc}"))
 
 
 def for_comparison(owner: Owner, mine: Config, other: Config) -> Owner:
@@ -36,7 +40,7 @@ def for_comparison(owner: Owner, mine: Config, other: Config) -> Owner:
     said = {key: getattr(other.me, key) for key in other.me.model_fields_set}
     me = mine.me.model_copy(update=said)
     config = other.model_copy(update={"me": me})
-    policy = policy_of(config)
+    policy = replace(policy_of(config), standing=owner.policy.standing)
     replies = replies_of(config, policy)
     reads_alike = (me.name, me.aliases, me.topics) == (mine.me.name, mine.me.aliases, mine.me.topics)
     return replace(
@@ -62,7 +66,14 @@ def _from_files(config: Config) -> tuple[Index, tuple[BadSource, ...]]:
 
 def for_service(config: Config, journal: Journal) -> Owner:
     """What judging and answering need in the service; the records are those in the journal."""
-    return _owner(config, people_of(journal), secret=secret_of(journal))
+    owner = _owner(config, people_of(journal), secret=secret_of(journal))
+    return bound_by(owner, journal.standing.all())
+
+
+def standing_words(config: Config) -> tuple[Standing, ...]:
+    """What the owner said once and for all, as far as their journal is at hand; nothing is made where there is none."""
+    journal = journal_at_hand(config)
+    return journal.standing.all() if journal else ()
 
 
 def people_of(journal: Journal) -> PeopleIndex:
@@ -74,6 +85,11 @@ def policy_of(config: Config) -> Policy:
     """The owner's policy, compiled."""
     own = frozenset(address.lower() for address in config.me.addresses)
     return compile_policy(config.policy, config.rule, institutions=config.me.institution, own=own, groups=config.group)
+
+
+def policy_at_hand(config: Config) -> Policy:
+    """The owner's policy with what they said once and for all, as far as that is at hand."""
+    return replace(policy_of(config), standing=standing_words(config))
 
 
 def replies_of(config: Config, policy: Policy) -> Replies:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from gateway import commands
 from gateway.bounces import bounced_letters
 from gateway.cases import INVITES
 from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
@@ -39,6 +40,7 @@ from gateway.model import (
     Place,
     Provenance,
     Reply,
+    Standing,
     State,
     Verdict,
 )
@@ -82,12 +84,17 @@ class Owner:
     policy_text: str
 
 
+def bound_by(owner: Owner, standing: tuple[Standing, ...]) -> Owner:
+    """The owner with these standing words in the policy."""
+    policy = replace(owner.policy, standing=standing)
+    return replace(owner, policy=policy, policy_fingerprint=policy.fingerprint, policy_text=policy.text)
+
+
 def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
     """The decision on a mail and all that led to it; Unreadable, Ambiguous or DnsAway when there can be none."""
     notification = recognise(mail)
     if notification is None:
-        because = ("it is not a notification of a network I know",)
-        decision = Decision(Verdict.IGNORE, "not-an-invitation", because)
+        decision = _COMMANDED if commands.read(mail, owner.policy.own) else _NO_NOTIFICATION
         return Judgement(case="", decision=decision, provenance=owner.authenticate(mail))
     invites = notification.kind in INVITES
     note = owner.read(notification)
@@ -116,6 +123,8 @@ def judge_findings(findings: Findings, owner: Owner, files: Files) -> Judgement:
 
 
 _NOBODY = Dossier(Known.NO, "not an invitation")
+_NO_NOTIFICATION = Decision(Verdict.IGNORE, "not-an-invitation", ("it is not a notification of a network I know",))
+_COMMANDED = Decision(Verdict.IGNORE, "command", ("it is a command to rsvpd, obeyed if it is proved to be yours",))
 
 
 def mail_key(mail: bytes) -> str:
@@ -194,6 +203,8 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
 def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
     """What follows from a judgement on a mail of that date: an answer on its way, or none and the reason."""
     reply = judgement.reply
+    if judgement.decision is _COMMANDED:
+        return Ruling(State.ASKED)
     if case is not None:
         return Ruling(State.CLOSED, f"continues {case.name}: nothing new")
     if reply is None or judgement.decision.verdict is not Verdict.DECLINE:

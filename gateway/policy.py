@@ -1,7 +1,8 @@
 """The owner's policy: ordered rules, first match wins, and each decision says which rule and why.
 
-Three tables stand one above the other: the etiquette that no policy can switch off, the owner's own rows, and
-the preset's. The last row always holds. What a mail does not say is unknown; unknown fulfils no condition.
+Above the table stand the etiquette that no policy can switch off, and what the owner said once and for all of a
+person or company. In it the owner's own rows come before the preset's. The last row always holds. What a mail does not
+say is unknown; unknown fulfils no condition.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gateway.affiliation import Affiliation, Institution, affiliation, fold, speaks_of
-from gateway.cases import INVITES
+from gateway.cases import INVITES, identify
 from gateway.errors import BadPolicy
-from gateway.model import Authentic, Decision, Findings, Kind, Known, Person, Verdict
+from gateway.model import Authentic, Decision, Findings, Kind, Known, Notification, Person, Scope, Standing, Verdict
+from gateway.people.company import same
 from gateway.rules import Group, PolicySettings, Rule, When, preset
 
 _MOST_MATCHES = 5  # acquaintances laid out in a decision
@@ -29,6 +31,7 @@ class Policy:
     institutions: tuple[Institution, ...]
     groups: tuple[Group, ...]
     own: frozenset[str]  # the owner's addresses, lower case
+    standing: tuple[Standing, ...] = ()  # what the owner said of persons and companies, in the order it counts
 
     @property
     def decline_template(self) -> str | None:
@@ -41,6 +44,11 @@ class Policy:
         rows = [row.model_dump(mode="json", exclude_defaults=True) for row in self.rows]
         rows += [{"institution": institution.name} for institution in self.institutions]
         rows += [{"group": group.model_dump(mode="json")} for group in self.groups]
+        # A person by the case alone: who is to be forgotten must not live on in the policies that were in force.
+        rows += [
+            {word.word: word.name if word.scope is Scope.COMPANY else word.case, "said": word.said.isoformat()}
+            for word in self.standing
+        ]
         return "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)
 
     @property
@@ -84,13 +92,18 @@ class _Facts:
 
 def decide(findings: Findings, policy: Policy) -> Decision:
     """The verdict, the row that gave it, and why; the same findings always give the same decision."""
-    if by_etiquette := _etiquette(findings, policy):
-        return by_etiquette
+    if decided := _etiquette(findings, policy) or _standing(findings, policy):
+        return decided
     facts = _facts(findings, policy)
     row = next(row for row in policy.rows if _holds(row.when, facts))
     if row.when.reads_the_note and not findings.note.read:
         return Decision(Verdict.HUMAN, "note-not-read", tuple(_unread(row, findings)))
     return Decision(row.verdict, row.name, tuple(dict.fromkeys(_because(row, facts))), row.reply)
+
+
+def fits(when: When, findings: Findings, policy: Policy) -> bool:
+    """Whether a row with these conditions would fit."""
+    return _holds(when, _facts(findings, policy))
 
 
 def group_for(findings: Findings, policy: Policy) -> Group | None:
@@ -111,6 +124,24 @@ def _etiquette(findings: Findings, policy: Policy) -> Decision | None:
     if address and address.lower() in policy.own:
         return Decision(Verdict.HUMAN, "from-yourself", ("the inviter's address is your own",))
     return None
+
+
+def concerns(word: Standing, network: str, inviter: Person) -> bool:
+    """Whether a standing word speaks of this inviter."""
+    if word.scope is Scope.COMPANY:
+        return inviter.company is not None and same(inviter.company, word.name)
+    return identify(Notification(network, Kind.INVITATION, inviter)).person == word.key
+
+
+def _standing(findings: Findings, policy: Policy) -> Decision | None:
+    """What the owner said once and for all of this person, or else of their company."""
+    notification = findings.notification
+    inviter = notification.inviter or Person()
+    word = next((word for word in policy.standing if concerns(word, notification.network, inviter)), None)
+    if word is None:
+        return None
+    because = (f"you said '{word.word}' for {word.name} on {word.said:%Y-%m-%d} ({word.case})", findings.dossier.why)
+    return Decision(Verdict.ACCEPT if word.always else Verdict.DECLINE, "standing-word", because)
 
 
 def _article(kind: Kind) -> str:

@@ -58,6 +58,9 @@ def authenticate(mail: Mail, trust: Trust) -> Provenance:
         return Provenance(Authentic.NONE, "it does not say who it is from", reply_to_why="its origin is not proved")
     organisation = organisational_domain(mail.from_[0].domain)
     results = list(_own_results(mail, trust.authserv_id))
+    if mail.from_[0].address.lower() in trust.own and _logged_in(results, trust.own):
+        why = f"{', '.join(trust.authserv_id)} says that you were logged in when you sent it"
+        return Provenance(Authentic.PASS, why, reply_to_why="it is from you")
     if trust.resolve:
         proof = _verified(mail, organisation, trust.resolve, results)
     else:
@@ -152,6 +155,14 @@ def _first_hand(results: Iterable[_Result], organisation: str) -> bool:
         found.method == "spf"
         and found.value == "pass"
         and _aligned(found.properties.get("smtp.mailfrom", "").rpartition("@")[2], organisation)
+        for found in results
+    )
+
+
+def _logged_in(results: Iterable[_Result], own: frozenset[str]) -> bool:
+    """Whether our own server took the mail from somebody who had logged in as the owner (RFC 8601 section 2.7.4)."""
+    return any(
+        found.method == "auth" and found.value == "pass" and found.properties.get("smtp.auth") in own
         for found in results
     )
 

@@ -2,70 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
+from gateway.commands import links_of
+from gateway.commands.verbs import Verb
 from gateway.config import Config
-from gateway.digest import Rhythm, Summary, Week, as_mail, compose, gather, summarise
+from gateway.deeds import carry_out
+from gateway.digest import Facts, Rhythm, Summary, as_mail, compose, gather, summarise
 from gateway.digest.words import words
 from gateway.errors import SendUncertain
-from gateway.explain import account
-from gateway.journal import Journal, Ruling
-from gateway.journal.entries import ON_THE_WIRE
+from gateway.explain import findings_in
+from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex
-from gateway.letter import letter_id
-from gateway.mail import parse
-from gateway.model import Case, Channel, Decision, Entry, Mailbox, State, Verdict
-from gateway.pipeline import PAUSED, JournalFiles, Owner, judge
+from gateway.letter import summary_id
+from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
+from gateway.orders import SENT_BY_HAND
+from gateway.pipeline import PAUSED
+from gateway.state import secret_of
+from gateway.suggest import Decided
 
-OWNER_RULE = "owner"
 _FAILED = (State.REFUSED, State.UNCERTAIN)
 
 
-def approve(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
+def approve(config: Config, journal: Journal, case: Case, now: datetime) -> str:
     """Take back a waiting answer; accepting itself is a click of the owner's in the network."""
-    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", now)
-    sent = [entry for entry in journal.of_case(case) if entry.state in ON_THE_WIRE]
-    link = f" Accept here: {case.inviter.profile_url}" if case.inviter.profile_url else ""
-    if sent:
-        return f"{case.name} is noted as accepted, but an answer went out on {sent[0].claimed:%Y-%m-%d}.{link}"
-    return f"{case.name} is noted as accepted; nothing will be sent.{link}"
+    return carry_out(Verb.ACCEPT, config, journal, case, now)
 
 
 def decline(config: Config, journal: Journal, case: Case, now: datetime) -> str:
     """Give the answer that the policy gives to a decline, through the same hold, budgets and claims as any other."""
-    from gateway.owner import for_service
-
-    entries = journal.of_case(case)
-    if any(entry.state in ON_THE_WIRE for entry in entries):
-        return f"{case.name} was answered already; nothing more is sent."
-    journal.overrule(case, Verdict.DECLINE, "declined by the owner", now)
-    entry = next((entry for entry in entries if entry.raw), None)
-    if entry is None:
-        return f"{case.name} is declined quietly: the mail itself is no longer kept."
-    owner = for_service(config, journal)
-    return _answer(owner, journal, entry, case, now)
-
-
-def _answer(owner: Owner, journal: Journal, entry: Entry, case: Case, now: datetime) -> str:
-    judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
-    decision = Decision(Verdict.DECLINE, OWNER_RULE, ("you declined it",), owner.policy.decline_template)
-    reply = owner.render(decision, judged.findings) if judged.findings else None
-    if reply is None or reply.to is None or reply.channel is Channel.PASTE:
-        short = f" To paste into the network:\n\n{reply.short}" if reply and reply.short else ""
-        return f"{case.name} is declined; no mail reaches the inviter.{short}"
-    if owner.mode != "send":
-        return f"{case.name} is declined; {owner.mode} mode sends nothing. The answer would be:\n\n{reply.body}"
-    held = Ruling(
-        State.HELD if owner.hold else State.DUE,
-        why="declined by the owner",
-        not_before=now + owner.hold if owner.hold else None,
-        recipient=reply.to.lower(),
-        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-    )
-    if not journal.answer(entry, account(replace(judged, decision=decision, reply=reply), None), held, now):
-        return f"{case.name} was answered meanwhile; nothing more is sent."
-    return f"{case.name} is declined; the answer to {reply.to} goes out after the hold."
+    return carry_out(Verb.DECLINE, config, journal, case, now)
 
 
 def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
@@ -89,35 +55,34 @@ def waits(entry: Entry) -> bool:
 
 
 def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:
-    """A week's summary; ValueError when there is no such week."""
-    rhythm = _rhythm(config)
+    """A week's summary to look at; ValueError when there is no such week."""
+    return summarise(compose(_facts(config, journal, week, now), words(config.me.language), {}))
+
+
+def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
+    rhythm = Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
+    week = rhythm.named(name) if name else rhythm.running(now)
     index, paused = PeopleIndex(journal.store, journal.owner), journal.fact(PAUSED) is not None
-    facts = gather(journal, index, _week(rhythm, week, now), rhythm, paused=paused, now=now)
-    return summarise(compose(facts, words(config.me.language), {}))
+    return gather(journal, index, week, rhythm, paused=paused, now=now)
 
 
-def _rhythm(config: Config) -> Rhythm:
-    return Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
-
-
-def _week(rhythm: Rhythm, name: str | None, now: datetime) -> Week:
-    return rhythm.named(name) if name else rhythm.running(now)
-
-
-def send_summary(config: Config, summary: Summary, week: str | None, now: datetime) -> str:
-    """Send a summary to the owner, beside the one that comes by itself."""
+def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
+    """Send a summary to the owner, beside the one that comes by itself; ValueError when there is no such week."""
     from gateway.owner import post_of
 
+    facts, secret = _facts(config, journal, week, now), secret_of(journal)
     owner = Mailbox(config.me.name, config.me.addresses[0])
     to = config.digest.to or owner.address
-    span = _week(_rhythm(config), week, now)
-    message_id = letter_id(now.isoformat().encode(), f"digest {span.name}", owner.domain)
-    message = as_mail(summary, owner=owner, to=to, week=span, message_id=message_id, now=now)
+    links = links_of((*facts.entries, *facts.came_back), secret, owner.address, now)
+    found = summarise(compose(facts, words(config.me.language), links))
+    message_id = summary_id(secret, now.isoformat(), owner.domain)
+    message = as_mail(found, owner=owner, to=to, week=facts.week, message_id=message_id, now=now)
+    journal.set_fact(SENT_BY_HAND, now.isoformat())
     try:
         post_of(config)(message, recipient=to, before_dot=lambda: None)
     except SendUncertain as exc:
         return f"The summary may have reached {to}: {exc}"
-    return f"The summary of {span.name} is on its way to {to}."
+    return f"The summary of {facts.week.name} is on its way to {to}."
 
 
 def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
@@ -128,3 +93,13 @@ def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
         if entry and (everything or waits(entry)):
             found.append((case, entry))
     return found
+
+
+def decided(journal: Journal) -> tuple[Decided, ...]:
+    """Every case as it stands, with what was found when its first mail was judged."""
+    found = []
+    for case, entry in listed(journal, everything=True):
+        findings = findings_in(entry.judgement) if entry.judgement else None
+        if findings:
+            found.append(Decided(case.name, findings, case.verdict, case.decided_by == "owner"))
+    return tuple(found)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway import bounces
+from gateway import bounces, commands
 from gateway.config import Config
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
 from gateway.digest.words import words
@@ -19,11 +19,14 @@ from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.letter import letter_id
+from gateway.letter import summary_id
 from gateway.model import Entry, Place, State
 from gateway.networks import networks
-from gateway.pipeline import PAUSED, Owner, Post, deliver, judge_again, process, take_in
+from gateway.orders import Orders
+from gateway.pipeline import PAUSED, Owner, Post, bound_by, deliver, judge_again, process, take_in
 from gateway.records import Records
+from gateway.review import decided
+from gateway.suggest import suggest
 from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -73,11 +76,14 @@ class Round:
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
-        self._judge(again=fresh)
+        self._judge()
+        self._orders.obey(session)
+        self._judge_again(fresh=fresh)
         self.filing.file(session)
         self.filing.release(session)
         self._send()
         self.filing.copy(session)
+        self._orders.confirm()
         return self._listen(session)
 
     def socket(self) -> socket.socket | None:
@@ -112,7 +118,7 @@ class Round:
     # Taking in
 
     def _take_in(self, session: Session) -> None:
-        """Store every new mail that a network may have sent; what nobody asked about is not even fetched."""
+        """Store every new mail that a network, or the owner with a command, may have sent; nothing else is fetched."""
         folder = self._inbox
         selected = session.select(folder)
         uidvalidity, last = self.journal.cursor(folder)
@@ -120,7 +126,12 @@ class Round:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
             last = 0
         criteria = (*(criterion for network in networks() for criterion in network.SEARCH), *bounces.SEARCH)
-        found = session.look(criteria, since_uid=last + 1)
+        found = sorted(
+            {
+                *session.look(criteria, since_uid=last + 1),
+                *session.look(commands.SEARCH, since_uid=last + 1, senders=self.config.me.addresses),
+            }
+        )
         for mail in session.fetch(found, largest=LARGEST_MAIL):
             place = Place(folder, selected.uidvalidity, mail.uid)
             take_in(mail.raw, place, self.journal, self.clock())
@@ -132,16 +143,32 @@ class Round:
     def _inbox(self) -> str:
         return self.config.folders.inbox
 
-    def _judge(self, *, again: bool) -> None:
-        """Judge what came in; and what still waits for the owner, where policy or records are others than then."""
+    def _judge(self) -> None:
+        """Judge what came in."""
+        self._heed()
         for entry in self.journal.entries(State.NEW):
             self._with_names(process, entry)
+
+    def _judge_again(self, *, fresh: bool) -> None:
+        """Judge what still waits for the owner once more, where policy or records are others than then."""
+        self._heed()
         under = self.owner.policy_fingerprint
-        if not again and self.journal.fact(JUDGED_UNDER) == under:
+        if not fresh and self.journal.fact(JUDGED_UNDER) == under:
             return
         for entry in self.journal.open_to_change():
             self._with_names(judge_again, entry)
         self.journal.set_fact(JUDGED_UNDER, under)
+
+    def _heed(self) -> None:
+        """Let what the owner said of persons and companies count from now on."""
+        standing = self.journal.standing.all()
+        if standing != self.owner.policy.standing:
+            self.owner = bound_by(self.owner, standing)
+            self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+
+    @property
+    def _orders(self) -> Orders:
+        return Orders(self.config, self.owner, self.journal, self.post, self.clock)
 
     def _with_names(self, judging: Callable[[Entry, Owner, Journal, datetime], None], entry: Entry) -> None:
         try:
@@ -187,8 +214,10 @@ class Round:
         """Send a summary; False when it surely did not go out and its week is free again."""
         owner, week = self.owner.sender, facts.week
         to = self.config.digest.to or owner.address
-        summary = summarise(compose(facts, words(self.config.me.language), {}))
-        message_id = letter_id(self.owner.secret, f"digest {week.name}", owner.domain)
+        links = commands.links_of((*facts.entries, *facts.came_back), self.owner.secret, owner.address, now)
+        suggested = len(suggest(decided(self.journal), self.owner.policy))
+        summary = summarise(compose(facts, words(self.config.me.language), links, suggested=suggested))
+        message_id = summary_id(self.owner.secret, week.name, owner.domain)
         message = as_mail(summary, owner=owner, to=to, week=week, message_id=message_id, now=now)
         try:
             self.post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))

@@ -13,6 +13,8 @@ from gateway.errors import JournalFailed
 from gateway.journal import Journal
 from gateway.journal.store import open_file, open_url
 
+_JOURNAL = "journal.sqlite"
+
 
 def state_directory() -> Path:
     """systemd's StateDirectory, else the user's own (XDG base directory specification)."""
@@ -31,7 +33,16 @@ def open_journal(config: Config) -> Journal:
     """The owner's journal; JournalFailed says what is wrong with it."""
     if config.journal.url:
         return Journal(open_url(config.journal.url), config.owner)
-    return Journal(open_file(folder_of(config) / "journal.sqlite"), config.owner)
+    return Journal(open_file(folder_of(config) / _JOURNAL), config.owner)
+
+
+def journal_at_hand(config: Config) -> Journal | None:
+    """The owner's journal if there is one and it is this user's; none is made."""
+    if config.path is None:
+        return None
+    file = folder_of(config) / _JOURNAL
+    mine = config.journal.url or (os.access(file, os.W_OK) and file.stat().st_uid == os.geteuid())
+    return open_journal(config) if mine else None
 
 
 def secret_of(journal: Journal) -> bytes:

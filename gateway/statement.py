@@ -47,7 +47,18 @@ whose note cannot be read, I look at myself.
 def describe(policy: Policy) -> str:
     """The whole table in plain sentences."""
     rows = (_hung(f"{number:2}. ", sentence(row, policy)) for number, row in enumerate(policy.rows, 1))
-    return "\n".join((_HEAD, *rows)) + "\n"
+    return "\n".join((_HEAD, *rows)) + "\n" + _spoken(policy)
+
+
+def _spoken(policy: Policy) -> str:
+    """What the owner said once and for all, which comes before the table."""
+    if not policy.standing:
+        return ""
+    words = (
+        _hung("  - ", f"{word.word} {word.name} ({word.scope}; {word.case}, {word.said:%Y-%m-%d})")
+        for word in policy.standing
+    )
+    return "\n".join(("", "Before all that counts what I said of these:", "", *words)) + "\n"
 
 
 def _hung(label: str, text: str) -> str:
@@ -58,10 +69,14 @@ def _hung(label: str, text: str) -> str:
 
 def sentence(row: Rule, policy: Policy) -> str:
     """A row in a sentence: when it fits, and what then happens."""
-    conditions = list(_conditions(row.when, policy))
-    if not conditions:
+    if row.when.always:
         return f"In all other cases {_then(row)}."
-    return f"If {' and '.join(conditions)}, {_then(row)}."
+    return f"If {conditions(row.when, policy)}, {_then(row)}."
+
+
+def conditions(when: When, policy: Policy) -> str:
+    """What must hold for a row to fit."""
+    return " and ".join(_conditions(when, policy))
 
 
 def _then(row: Rule) -> str:

@@ -12,7 +12,7 @@ from gateway.config import EvidenceFiles, Me
 from gateway.evidence import gather
 from gateway.model import Acquaintance, Claim, Dossier, Known, Link, Note, NoteKind, Person
 from gateway.people import MemoryIndex, look_up
-from gateway.people.company import may_be_same, may_own
+from gateway.people.company import may_be_same, may_own, same
 from gateway.people.keys import add, address_key, identity, keys_of, profile_key, summed
 from tests.corpus import CORPUS, needs_corpus
 
@@ -350,6 +350,26 @@ def test_an_invitation_announced_by_mail_is_noticed(sender: str, subject: str, a
 def test_companies_are_compared_by_what_tells_them_apart(one: str, other: str, same: bool) -> None:
     assert may_be_same(one, other) is same
     assert may_be_same(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "surely"),
+    [
+        ("Harbour University", "harbour university", True),
+        ("Harbour University", "Universität Harbour", True),
+        ("University of Harbour", "Harbour University", True),
+        ("Borealis Tools GmbH", "Borealis Tools", True),
+        ("Harbour University", "Harbour Consulting", False),
+        ("Harbour University", "Harbour College", False),
+        ("Harbour University", "Harbour", False),
+        ("Harbour University", "Harbour University Press", False),
+        ("Meyer AG", "Maier AG", False),
+        ("University", "University", False),
+        ("", "", False),
+    ],
+)
+def test_only_names_of_the_same_words_surely_mean_the_same(one: str, other: str, surely: bool) -> None:
+    assert same(one, other) is same(other, one) is surely
 
 
 def test_a_mail_domain_may_show_the_company() -> None:

@@ -1,13 +1,15 @@
 """The table: what no policy switches off, the owner's own rows, and the sentences a decision gives."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.errors import BadPolicy
-from gateway.model import Acquaintance, Claim, Decision, Kind, Known, Link, Match, Verdict
+from gateway.model import Acquaintance, Claim, Decision, Kind, Known, Link, Match, Person, Scope, Standing, Verdict
 from gateway.policy import Policy, compile_policy, decide, group_for
 from gateway.rules import Group, PolicySettings, Rule, When, preset_names
 from gateway.statement import describe
@@ -317,3 +319,80 @@ def test_every_condition_can_be_read_aloud(field: str) -> None:
 
     assert "1. If " in page
     assert "1. If ," not in page
+
+
+# What the owner said once and for all
+
+SAID = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+NEVER_HARBOUR = Standing(Scope.COMPANY, False, "Harbour University", "Harbour University", SAID, "c17")
+ALWAYS_BOB = Standing(Scope.PERSON, True, "Bob", "linkedin:name:bob", SAID, "c3")
+
+
+def bound(*words: Standing, rules: tuple[Rule, ...] = (EVERYBODY_IN,)) -> Policy:
+    return replace(policy_of(*rules), standing=words)
+
+
+def test_a_standing_word_comes_before_every_row_and_says_when_it_was_said() -> None:
+    decision = decide(invitation(company="Harbour University", known="yes"), bound(NEVER_HARBOUR))
+
+    because = (
+        "you said 'never' for Harbour University on 2026-11-02 (c17)",
+        "nobody of this name is in your records",
+    )
+    assert decision == Decision(Verdict.DECLINE, "standing-word", because)
+
+
+@pytest.mark.parametrize(
+    ("facts", "row"),
+    [
+        ({"authentic": "none"}, "not-proved-genuine"),
+        ({"malformed": ("two From fields",)}, "malformed"),
+        ({"address": "Owner@example.org"}, "from-yourself"),
+        ({"kind": "accepted"}, "not-an-invitation"),
+    ],
+)
+def test_the_etiquette_stands_above_every_word(facts: Mapping[str, Any], row: str) -> None:
+    policy = bound(replace(ALWAYS_BOB, key="linkedin:name:ada miller"))
+    assert decide(invitation(), policy).rule == "standing-word"
+
+    assert decide(invitation(**facts), policy).rule == row
+
+
+def test_a_word_about_a_person_comes_before_one_about_their_company() -> None:
+    policy = bound(ALWAYS_BOB, NEVER_HARBOUR, rules=(rule("needs-human"),))
+
+    decisions = [
+        decide(invitation(name=name, company=company), policy).verdict
+        for name in ("Bob", "Bea")
+        for company in ("Harbour University", "Harbour Press", None)
+    ]
+
+    yes, no, asked = Verdict.ACCEPT, Verdict.DECLINE, Verdict.HUMAN
+    assert decisions == [yes, yes, yes, no, asked, asked]
+
+
+def test_a_word_about_a_person_is_for_that_network_and_for_a_mail_without_a_profile() -> None:
+    policy = bound(ALWAYS_BOB, rules=(rule("needs-human"),))
+    profile = invitation(name="Bob")
+    elsewhere = replace(profile.notification, inviter=Person("Bob", profile_url="https://www.linkedin.com/in/bob"))
+
+    assert decide(profile, policy).verdict is Verdict.ACCEPT
+    assert decide(replace(profile, notification=elsewhere), policy).verdict is Verdict.HUMAN
+    assert decide(invitation(name="Bob", network="xing"), policy).verdict is Verdict.HUMAN
+
+
+def test_a_policy_with_a_word_is_another_policy_and_names_no_person() -> None:
+    assert len({bound().fingerprint, bound(ALWAYS_BOB).fingerprint, bound(NEVER_HARBOUR).fingerprint}) == 3
+    assert "Bob" not in bound(ALWAYS_BOB).text
+    assert "Harbour University" in bound(NEVER_HARBOUR).text
+
+
+def test_the_words_stand_below_the_table_in_plain_sentences() -> None:
+    told = describe(bound(ALWAYS_BOB, NEVER_HARBOUR))
+
+    assert told.endswith(
+        "Before all that counts what I said of these:\n\n"
+        "  - always Bob (person; c3, 2026-11-02)\n"
+        "  - never Harbour University (company; c17, 2026-11-02)\n"
+    )
+    assert "what I said" not in describe(bound())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.cases import INVITES
+from gateway.commands import NOT_OBEYED
 from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.words import Words
 from gateway.model import AnswerLink, Channel, Entry, Kind, State, Verdict
@@ -56,8 +57,11 @@ class Contents:
     answerable: str  # a case that an answer to the summary may name as an example; "" when there is none
 
 
-def compose(facts: Facts, words: Words, links: Links) -> Contents:
-    """The summary of a week in the owner's language; `links` are the answers that a case's item offers."""
+def compose(facts: Facts, words: Words, links: Links, *, suggested: int = 0) -> Contents:
+    """The summary of a week in the owner's language.
+
+    `links` are the answers that a case's item offers; `suggested` is how many rows `rsvpd suggest` would propose.
+    """
     invitations = [entry for entry in facts.entries if _invites(entry)]
     sections = tuple(section for section in _sections(facts, invitations, words, links) if section.items)
     zone, week = facts.rhythm.zone, facts.week
@@ -66,12 +70,19 @@ def compose(facts: Facts, words: Words, links: Links) -> Contents:
     return Contents(
         title=words("title", start=words.day(start), end=words.day(end, year=True), week=week.name),
         lead=words("asleep") if facts.asleep and not invitations else _counted(invitations, words),
-        notices=(words("paused"),) if facts.paused else (),
+        notices=tuple(_notices(facts, words, suggested)),
         sections=sections,
         history=tuple(facts.history) if sum(count.total for count in facts.history) else (),
         words=words,
         answerable=answerable,
     )
+
+
+def _notices(facts: Facts, words: Words, suggested: int) -> Iterator[str]:
+    if facts.paused:
+        yield words("paused")
+    if suggested:
+        yield words("suggested", number=suggested)
 
 
 def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: Links) -> Iterator[Section]:
@@ -165,6 +176,10 @@ def _troubles(facts: Facts, words: Words) -> Iterator[str]:
             yield words("trouble.uncertain", case=entry.case, why=shown(entry.why))
         elif entry.state is State.REFUSED and entry.id not in came_back:
             yield words("trouble.refused", case=entry.case, why=shown(entry.why))
+    # Those of one reason in one line: anybody may send them by the hundred.
+    unobeyed = Counter(e.why for e in facts.entries if e.state is State.CLOSED and e.why.startswith(NOT_OBEYED))
+    for why, number in unobeyed.items():
+        yield words("trouble.commands", number=number, why=shown(why.removeprefix(NOT_OBEYED)))
     for source in facts.sources:
         yield words("trouble.source", name=source.name, why=shown(source.fault))
     if facts.quiet_since:

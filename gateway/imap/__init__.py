@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -121,10 +121,13 @@ class Session:
 
     # Looking and fetching
 
-    def look(self, criteria: Sequence[tuple[str, ...]], *, since_uid: int) -> list[int]:
-        """UIDs from since_uid on of mails for which at least one criterion, a search key and its values, holds."""
-        terms = [" ".join((key, *map(quoted, values))) for key, *values in criteria]
-        return self._search(_any_of(terms), since_uid) if terms else []
+    def look(self, criteria: Sequence[tuple[str, ...]], *, since_uid: int, senders: Collection[str] = ()) -> list[int]:
+        """UIDs from since_uid on of mails for which at least one criterion, a search key and its values, holds.
+
+        Where senders are named, of mails from one of these addresses alone.
+        """
+        every = [_terms(criteria), _terms([("FROM", sender) for sender in senders])]
+        return self._search(" ".join(_any_of(terms) for terms in every if terms), since_uid) if every[0] else []
 
     def uids(self, *, since: int) -> list[int]:
         """All UIDs of the selected folder from `since` on."""
@@ -303,6 +306,10 @@ class Session:
 def _parts(uids: Sequence[int]) -> Iterator[list[int]]:
     for start in range(0, len(uids), _UIDS):
         yield list(uids[start : start + _UIDS])
+
+
+def _terms(criteria: Sequence[tuple[str, ...]]) -> list[str]:
+    return [" ".join((key, *map(quoted, values))) for key, *values in criteria]
 
 
 def _any_of(terms: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,9 +19,11 @@ from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
-from gateway.journal.schema import cases, cursors, digests, entries, events, facts
+from gateway.journal.orders import Orders
+from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
+from gateway.journal.words import StandingWords
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
@@ -68,6 +71,22 @@ class Journal:
     def policies(self) -> Policies:
         """The policies that decisions were made under."""
         return Policies(self.store, self.owner)
+
+    @property
+    def standing(self) -> StandingWords:
+        """What the owner said once and for all."""
+        return StandingWords(self.store, self.owner)
+
+    @property
+    def orders(self) -> Orders:
+        """The marks of commands that came by mail."""
+        return Orders(self.store, self.owner)
+
+    @contextmanager
+    def together(self) -> Iterator[Journal]:
+        """One transaction around all that is done in the journal it gives: on disk as a whole, or not at all."""
+        with self.store.together() as store:
+            yield replace(self, store=store)
 
     # Taking in
 
@@ -242,6 +261,9 @@ class Journal:
         with self.store.write() as connection:
             connection.execute(delete(digests).where(mine, digests.c.state == State.SENDING))
             connection.execute(update(digests).where(mine, digests.c.state == State.DOT).values(state=State.UNCERTAIN))
+            for state, then in ((State.SENDING, State.DUE), (State.DOT, State.UNCERTAIN)):
+                half_done = (confirmations.c.owner == self.owner, confirmations.c.state == state)
+                connection.execute(update(confirmations).where(*half_done).values(state=then))
             return list(_entries.recover(connection, self.owner, now))
 
     def bounced(self, letter_id: str, now: datetime) -> Entry | None:
@@ -393,12 +415,12 @@ class Journal:
 
     # The owner's word
 
-    def overrule(self, case: Case, verdict: Verdict, why: str, now: datetime) -> None:
+    def overrule(self, case: Case, verdict: Verdict, why: str, now: datetime, *, quietly: bool = False) -> None:
         """Record the owner's decision over the policy's; a waiting answer it contradicts is taken back."""
         with self.store.write() as connection:
             casebook.overrule(connection, case, verdict, now)
             self._append(connection, now, f"owner: {verdict}"[:24], why, None, case)
-            if verdict is not Verdict.DECLINE:
+            if quietly or verdict is not Verdict.DECLINE:
                 waiting = _entries.find(
                     connection, self.owner, entries.c.case_id == case.id, entries.c.state.in_(WAITING)
                 )
@@ -448,7 +470,7 @@ class Journal:
 
     def drop_mails(self, before: datetime) -> None:
         """Drop the mails themselves that were taken in before a moment and wait for nothing; what was decided stays."""
-        waiting = (State.NEW, *WAITING, State.SENDING, State.DOT)
+        waiting = (State.NEW, State.ASKED, *WAITING, State.SENDING, State.DOT)
         old = (entries.c.owner == self.owner, entries.c.taken_in < before, entries.c.state.not_in(waiting))
         with self.store.write() as connection:
             connection.execute(update(entries).where(*old, entries.c.raw.is_not(None)).values(raw=None))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from gateway.journal.schema import cases, entries, events
+from gateway.journal.schema import cases, entries, events, standing
 from gateway.journal.store import append, link
+from gateway.model import Scope
 from gateway.names import fold
 
 _ERASED = "erased at the owner's word"
@@ -26,6 +27,7 @@ def erase(connection: Connection, owner: str, who: str, now: datetime) -> int:
             .where(entries.c.case_id == case_id)
             .values(raw=None, judgement=None, recipient=None, message_id=None, why=_ERASED)
         )
+        connection.execute(delete(standing).where(standing.c.case_id == case_id, standing.c.scope == Scope.PERSON))
         mails = select(entries.c.id).where(entries.c.case_id == case_id)
         of_case = (events.c.case_id == case_id) | events.c.entry_id.in_(mails)
         connection.execute(update(events).where(of_case).values(why=_ERASED))

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     ForeignKey,
@@ -140,6 +141,39 @@ digests = Table(
     Column("at", Utc, nullable=False),
     Column("state", String(12), nullable=False),
     Column("why", Text, nullable=False, default=""),
+)
+
+# What gave leave to a command by mail, spent in the transaction that carries it out.
+nonces = Table(
+    "nonces",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("nonce", String(80), primary_key=True),
+    Column("at", Utc, nullable=False),
+)
+
+# What is to be said to the owner about commands that came by mail: claimed before it is sent.
+confirmations = Table(
+    "confirmations",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("entry_id", _Id, ForeignKey("entries.id"), primary_key=True),
+    Column("at", Utc, nullable=False),
+    Column("text", Text, nullable=False),  # "" once it is with the owner
+    Column("state", String(12), nullable=False),
+)
+
+# Words of the owner's that hold from now on, about a person or a company.
+standing = Table(
+    "standing",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("scope", String(8), primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("always", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("said", Utc, nullable=False),
+    Column("case_id", _Id, ForeignKey("cases.id"), nullable=False),
 )
 
 # Policies that decisions were made under, by fingerprint.

@@ -39,6 +39,13 @@ class Weeks:
             mine = (digests.c.owner == self.owner, digests.c.week == week)
             connection.execute(update(digests).where(*mine).values(state=state, why=why))
 
+    def sent(self) -> list[tuple[str, datetime]]:
+        """The weeks whose summary may be with the owner, and since when."""
+        on_their_way = digests.c.state.not_in((State.SENDING, State.CLOSED))
+        query = select(digests.c.week, digests.c.at).where(digests.c.owner == self.owner, on_their_way)
+        with self.store.read() as connection:
+            return [(row.week, row.at) for row in connection.execute(query)]
+
     def give_back(self, week: str) -> None:
         """Release a week whose summary surely was not sent."""
         with self.store.write() as connection:

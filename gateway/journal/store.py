@@ -29,14 +29,24 @@ class Store:
 
     engine: Engine
     owner: str = ""
+    _within: Connection | None = None  # set: a transaction that is under way
 
     def of(self, owner: str) -> Store:
         """The same database for the rows of an owner."""
         return replace(self, owner=owner)
 
     @contextmanager
+    def together(self) -> Iterator[Store]:
+        """One transaction around all that is done by the store it gives."""
+        with self.write() as connection:
+            yield replace(self, _within=connection)
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that alone may write to the owner's rows; on return it is on disk."""
+        if self._within is not None:
+            yield self._within
+            return
         try:
             with self.engine.begin() as connection:
                 if self.engine.dialect.name == "postgresql":
@@ -49,6 +59,9 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        if self._within is not None:
+            yield self._within
+            return
         try:
             with self.engine.connect().execution_options(**{_READS: True}) as connection:
                 yield connection

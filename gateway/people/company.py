@@ -1,4 +1,4 @@
-"""Whether two ways of naming an employer can mean the same one."""
+"""Whether two ways of naming an employer can, or surely do, mean the same one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from gateway.names import fold
 from gateway.names.spelling import latin, sound
 from gateway.names.tables import word_list
+from gateway.roles import role_words
 
 _SHORTEST = 4  # letters of a word that may be found inside another
 
@@ -21,6 +22,11 @@ def may_be_same(one: str, other: str) -> bool:
     return any(_contains(*pair) for pair in ((one, ones, other), (other, others, one)))
 
 
+def same(one: str, other: str) -> bool:
+    """Whether both surely mean the same: the same words but for legal forms, "university" in whatever language."""
+    return bool(_words(one)) and _essence(one) == _essence(other)
+
+
 def may_own(domain: str, company: str) -> bool:
     """Whether a mail domain looks like the company's."""
     host = domain.replace("-", "").replace(".", " ").split()[:-1]
@@ -29,8 +35,17 @@ def may_own(domain: str, company: str) -> bool:
 
 def _words(company: str) -> list[str]:
     """The words that tell one company from another."""
+    return [word for word in _all_words(company) if word not in word_list("organisations")]
+
+
+def _all_words(company: str) -> list[str]:
     every = re.findall(r"[^\W_]+", fold(company))
-    return [word for word in every if word not in word_list("organisations") and len(word) > 1]
+    return [word for word in every if word not in word_list("legal_forms") and len(word) > 1]
+
+
+def _essence(company: str) -> frozenset[str]:
+    kinds = role_words().kinds
+    return frozenset(kinds.get(word, word) for word in _all_words(company))
 
 
 def _contains(one: str, words: list[str], other: str) -> bool:
