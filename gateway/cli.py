@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.journal import Journal
     from gateway.model import Case
+    from gateway.roster import Roster
+    from gateway.service import Watch
 
 NEEDS_YOU, CONFIGURATION = 1, 78
 
@@ -263,21 +265,44 @@ def _write(path: Path, text: str) -> None:
 @click.argument("configs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
 def run(configs: tuple[Path, ...], verbose: bool) -> None:
-    """The service: watches the mailbox of each CONFIG (a file, or a folder of them) until it is stopped."""
-    from gateway.config import load
-    from gateway.service import Service, stop_on_signals, watch
+    """The service: watches the mailbox of each CONFIG (a file, or a folder of them) until it is stopped.
+
+    SIGHUP has it read the files again; an owner whose file is faulty then is served as before. SIGTERM ends it when
+    what is under way is done.
+    """
+    from gateway.roster import Roster
+    from gateway.service import Service, stop_on_signals
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     for chatty in ("apscheduler", "imapclient", "tzlocal"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    files = [file for path in configs for file in (sorted(path.glob("*.toml")) if path.is_dir() else [path])]
-    if not files:
+    roster = Roster(configs)
+    if not roster.files():
         raise click.UsageError("there is no .toml file in that folder")
-    service = Service([watch(load(file)) for file in files])
+    service = Service(_served(roster), roster)
     stop_on_signals(service)
     service.run()
+
+
+def _served(roster: Roster) -> list[Watch]:
+    """A watch for each owner whose file is sound; the error of the last one where none is."""
+    from gateway.errors import RsvpdError
+    from gateway.service import watch
+
+    configs, faults = roster.read()
+    watches: list[Watch] = []
+    for config in configs:
+        try:
+            watches.append(watch(config))
+        except RsvpdError as exc:
+            faults[config.owner] = exc
+    for name, fault in faults.items():
+        if not watches and name == list(faults)[-1]:
+            raise fault
+        logging.getLogger("gateway.service").error("%s is not served: %s", name, fault)
+    return watches
 
 
 @main.command("list")

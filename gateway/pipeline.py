@@ -50,6 +50,7 @@ from gateway.policy import Policy, decide
 log = logging.getLogger(__name__)
 
 PAUSED = "paused"  # the journal's fact that stops all sending
+FAULTY = "faulty-settings"  # the journal's fact of why changed settings are not in force
 BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked

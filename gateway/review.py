@@ -17,7 +17,6 @@ from gateway.journal.index import PeopleIndex
 from gateway.letter import summary_id
 from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
 from gateway.orders import SENT_BY_HAND
-from gateway.pipeline import PAUSED
 from gateway.state import secret_of
 from gateway.suggest import Decided
 
@@ -62,8 +61,7 @@ def summary(config: Config, journal: Journal, week: str | None, now: datetime) -
 def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
     rhythm = Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
     week = rhythm.named(name) if name else rhythm.running(now)
-    index, paused = PeopleIndex(journal.store, journal.owner), journal.fact(PAUSED) is not None
-    return gather(journal, index, week, rhythm, paused=paused, now=now)
+    return gather(journal, PeopleIndex(journal.store, journal.owner), week, rhythm, now)
 
 
 def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:

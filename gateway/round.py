@@ -207,8 +207,7 @@ class Round:
                 return  # the mail server takes nothing now
 
     def _facts(self, week: Week, now: datetime) -> Facts:
-        paused = self.journal.fact(PAUSED) is not None
-        return gather(self.journal, self.records.index, week, self._rhythm, paused=paused, now=now)
+        return gather(self.journal, self.records.index, week, self._rhythm, now)
 
     def _post_digest(self, facts: Facts, now: datetime) -> bool:
         """Send a summary; False when it surely did not go out and its week is free again."""

@@ -1,7 +1,8 @@
 """The service: one watch an owner, all in one process, multiplexed by one loop and a small pool of workers.
 
 An IDLE event, a held answer coming due or a look at the clock wakes a watch; a worker then does one round of
-its work. Nothing a mailbox or a mail server does to one owner delays another.
+its work. A server that keeps its clients waiting keeps no more than _PER_SERVER workers waiting, and owners whose last
+round failed no more than half of all, so that nobody else's mail waits for it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,18 +24,23 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from gateway import systemd
 from gateway.config import Config
-from gateway.errors import JournalFailed, MailboxFailed
+from gateway.errors import BadConfig, JournalFailed, MailboxFailed, RsvpdError
 from gateway.filing import Filing
 from gateway.owner import connect_of, for_service, people_of, post_of
+from gateway.pipeline import FAULTY
 from gateway.records import Records
+from gateway.roster import Roster
 from gateway.round import Round
 from gateway.state import Lock, folder_of, open_journal
 from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
-WORKERS = 8
+WORKERS = 32  # threads; they mostly wait for servers
+_PER_SERVER = 8  # rounds at a time with one IMAP server: it is also met by no more logins at once
+_STUCK = 3600.0  # seconds after which a round is not taken for going on any more; the longest wait in one is 600
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0  # seconds, doubled and jittered in between
 TICK = 60  # seconds between looks at what is due by the clock
 
@@ -53,12 +60,21 @@ class Watch:
     woken: bool = False  # something happened since the last round began
     failures: int = 0
     busy: bool = False
+    began: float = 0.0  # when the last round did, by the monotonic clock
+    next_work: Round | None = None  # what follows when the round under way is over: the settings were read again
+    leaves: bool = False  # the owner's file is gone
     registered: socket.socket | None = None
     blind_since: datetime | None = field(default=None)
 
     @property
     def name(self) -> str:
         return self.round.name
+
+    @property
+    def server(self) -> str:
+        """The IMAP server it depends on."""
+        account = self.round.config.imap
+        return f"{account.host}:{account.port}" if account else ""
 
     @property
     def due(self) -> bool:
@@ -69,11 +85,20 @@ class Watch:
 def watch(config: Config) -> Watch:
     """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be."""
     lock = Lock.take(config)
+    try:
+        return Watch(work_of(config), lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def work_of(config: Config) -> Round:
+    """The rounds of a file's owner; BadConfig, BadTemplate or JournalFailed when there can be none."""
     journal = open_journal(config)
     journal.verify()
     owner = for_service(config, journal)
     owner.check_templates()
-    work = Round(
+    return Round(
         config=config,
         owner=owner,
         journal=journal,
@@ -84,19 +109,22 @@ def watch(config: Config) -> Watch:
         upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
         clock=now,
     )
-    return Watch(work, lock)
 
 
 @dataclass(slots=True)
 class Service:
     """Runs until stop(); every watch gets its rounds, however the others fare."""
 
-    watches: Sequence[Watch]
+    watches: list[Watch]
+    roster: Roster | None = None  # where the settings are read again from
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "round"))
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _reading: threading.Event = field(default_factory=threading.Event)  # the settings are to be read again
     _done: list[tuple[Watch, Future[float]]] = field(default_factory=list)
     _bell: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
+    _watchdog: float | None = field(default_factory=systemd.watchdog)
+    _fed: float = 0.0
 
     def run(self) -> None:
         """Look after all owners until stop() is called, then let the running rounds end."""
@@ -104,12 +132,17 @@ class Service:
             end.setblocking(False)
         self._selector.register(self._bell[0], selectors.EVENT_READ)
         scheduler = self._clockwork()
+        systemd.notify("READY=1", f"STATUS={self._status()}")
         try:
             while not self._stopping.is_set():
+                if self._reading.is_set():
+                    self._read_again()
                 self._start_rounds()
                 self._wait()
                 self._end_rounds()
+                self._feed_the_watchdog()
         finally:
+            systemd.notify("STOPPING=1", "STATUS=waiting for what is under way")
             scheduler.shutdown(wait=False)
             self._pool.shutdown(wait=True)
             for watch in self.watches:
@@ -119,6 +152,11 @@ class Service:
     def stop(self, *_: object) -> None:
         """End after the rounds that are running; also a signal handler."""
         self._stopping.set()
+        self.ring()
+
+    def reload(self, *_: object) -> None:
+        """Read the settings again as soon as may be; also a signal handler."""
+        self._reading.set()
         self.ring()
 
     def ring(self) -> None:
@@ -148,11 +186,96 @@ class Service:
         scheduler.start()
         return scheduler
 
+    # Settings
+
+    def _read_again(self) -> None:
+        """Follow the owners' files; who has a faulty one is served as before."""
+        self._reading.clear()
+        if self.roster is None:
+            return
+        systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            configs, faults = self.roster.read()
+        except BadConfig as exc:
+            log.error("settings not read again: %s", exc)
+            systemd.notify("READY=1", f"STATUS={self._status()}; settings not read again: {exc}")
+            return
+        faults |= self._follow(configs)
+        served = {watch.name: watch for watch in self.watches}
+        for name, fault in faults.items():
+            log.error("%s: %s; %s", name, fault, "the old settings stay" if name in served else "not served")
+        for name, watch in served.items():
+            watch.leaves = name not in faults and name not in {config.owner for config in configs}
+            watch.round.journal.set_fact(FAULTY, str(faults[name]) if name in faults else None)
+        log.info("settings read again: %d owners, %d with faults", len(configs), len(faults))
+        systemd.notify("READY=1", f"STATUS={self._status()}" + (f"; {len(faults)} with faults" if faults else ""))
+
+    def _follow(self, configs: Sequence[Config]) -> dict[str, RsvpdError]:
+        """Prepare what the settings ask for; what is wrong with those that cannot be used, by owner."""
+        served = {watch.name: watch for watch in self.watches}
+        faults: dict[str, RsvpdError] = {}
+        for config in configs:
+            try:
+                if config.owner not in served:
+                    self.watches.append(watch(config))
+                elif config != served[config.owner].round.config:
+                    served[config.owner].next_work = work_of(config)
+            except RsvpdError as exc:
+                faults[config.owner] = exc
+        return faults
+
+    def _renew(self, watch: Watch) -> None:
+        """Go over to settings that were read meanwhile."""
+        if watch.next_work is None:
+            return
+        self._deaf(watch)
+        watch.round.close()
+        watch.round, watch.next_work = watch.next_work, None
+        watch.failures, watch.woken = 0, True
+
+    def _let_go(self) -> None:
+        for watch in [watch for watch in self.watches if watch.leaves and not watch.busy]:
+            self._deaf(watch)
+            watch.round.close()
+            watch.lock.release()
+            self.watches.remove(watch)
+            log.info("%s is not served any more", watch.name)
+
+    # Watching over the service itself
+
+    def _status(self) -> str:
+        away = sum(watch.failures > 0 for watch in self.watches)
+        return f"{len(self.watches)} owners" + (f", {away} away" if away else "")
+
+    def _feed_the_watchdog(self) -> None:
+        """Tell systemd that the service goes on, unless a round does not."""
+        now = time.monotonic()
+        if self._watchdog is None or now - self._fed < self._watchdog / 2:
+            return
+        stuck = [watch.name for watch in self.watches if watch.busy and now - watch.began > _STUCK]
+        if stuck:
+            log.error("no end of the round of %s: systemd is not told that all is well", ", ".join(stuck))
+            return
+        self._fed = now
+        systemd.notify("WATCHDOG=1", f"STATUS={self._status()}")
+
+    # Rounds
+
     def _start_rounds(self) -> None:
+        self._let_go()
+        under_way = Counter(watch.server for watch in self.watches if watch.busy)
+        failing = sum(watch.busy and watch.failures > 0 for watch in self.watches)
         for watch in self.watches:
-            if watch.busy or not watch.due:
+            if watch.busy or watch.leaves:
                 continue
-            watch.busy, watch.woken = True, False
+            self._renew(watch)
+            if not watch.due or under_way[watch.server] >= _PER_SERVER:
+                continue
+            if watch.failures and failing >= WORKERS // 2:
+                continue
+            under_way[watch.server] += 1
+            failing += watch.failures > 0
+            watch.busy, watch.woken, watch.began = True, False, time.monotonic()
             self._deaf(watch)
             future = self._pool.submit(watch.round.run)
             future.add_done_callback(self._note_end(watch))
@@ -165,9 +288,11 @@ class Service:
         return note
 
     def _wait(self) -> None:
-        idle = [watch.wake_at for watch in self.watches if not watch.busy]
-        timeout = max(0.0, min(idle, default=time.monotonic() + TICK) - time.monotonic())
-        for key, _ in self._selector.select(min(timeout, TICK)):
+        # Who is due and was not started waits for a round to end, which rings the bell.
+        now = time.monotonic()
+        waiting = [watch.wake_at - now for watch in self.watches if not watch.busy and watch.wake_at > now]
+        patience = min([TICK, *waiting, *([self._watchdog / 2] if self._watchdog else [])])
+        for key, _ in self._selector.select(patience):
             if key.data is None:
                 self._hear_bell()
             else:
@@ -224,6 +349,7 @@ class Service:
 
 
 def stop_on_signals(service: Service) -> None:
-    """SIGTERM and SIGINT end the service after the running rounds."""
+    """SIGTERM and SIGINT end the service after the running rounds; SIGHUP has it read the settings again."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, service.stop)
+    signal.signal(signal.SIGHUP, service.reload)

@@ -30,8 +30,18 @@ def test_the_wheel_carries_templates_presets_phrasebooks_and_units(wheel: Path) 
     names = set(zipfile.ZipFile(wheel).namelist())
 
     wanted = {f"gateway/replies/{file.name}" for file in (ROOT / "replies").iterdir()}
-    wanted |= {f"gateway/systemd/{file.name}" for file in (ROOT / "systemd").iterdir()}
-    for folder in ("presets", "phrasebook", "fields", "roles", "manners", "names", "demo/samples"):
+    wanted |= {f"gateway/{file.relative_to(ROOT)}" for file in (ROOT / "systemd").rglob("*.service")}
+    for folder in (
+        "presets",
+        "phrasebook",
+        "fields",
+        "roles",
+        "manners",
+        "names",
+        "demo/samples",
+        "digest",
+        "digest/words",
+    ):
         found = {f"gateway/{folder}/{file.name}" for file in (ROOT / "gateway" / folder).glob("*.*")}
         assert found, folder
         wanted |= found

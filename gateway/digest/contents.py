@@ -182,6 +182,8 @@ def _troubles(facts: Facts, words: Words) -> Iterator[str]:
         yield words("trouble.commands", number=number, why=shown(why.removeprefix(NOT_OBEYED)))
     for source in facts.sources:
         yield words("trouble.source", name=source.name, why=shown(source.fault))
+    if facts.faulty:
+        yield words("trouble.settings", why=shown(facts.faulty))
     if facts.quiet_since:
         yield words("trouble.quiet", date=words.day(facts.quiet_since.astimezone(zone).date(), year=True))
 

@@ -12,6 +12,7 @@ from gateway.digest.weeks import Rhythm, Week
 from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex, SourceState
 from gateway.model import Entry, Verdict
+from gateway.pipeline import FAULTY, PAUSED
 
 EARLIER_WEEKS = 7  # beside the summary's own in the chart
 _STALE = timedelta(days=7)  # a source not read for so long is told
@@ -54,10 +55,11 @@ class Facts:
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
     paused: bool = False
+    faulty: str = ""  # why changed settings are not in force
     asleep: bool = False  # nothing was looked at in the whole week: the program did not run
 
 
-def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, *, paused: bool, now: datetime) -> Facts:
+def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now: datetime) -> Facts:
     """Ask the journal; `now` in UTC."""
     return Facts(
         week=week,
@@ -68,7 +70,8 @@ def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, *, 
         sources=[*unwell(index.sources(), now)],
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
         history=_history(journal, week, rhythm),
-        paused=paused,
+        paused=journal.fact(PAUSED) is not None,
+        faulty=journal.fact(FAULTY) or "",
         asleep=journal.asleep(week.start, week.end),
     )
 
