@@ -35,6 +35,7 @@ _UNPROVED = f"{NOT_OBEYED}nothing proves that it is from you"
 _WRONG = f"{NOT_OBEYED}it has no token of mine for that"
 _LOCKED = f"{NOT_OBEYED}too many wrong tokens came within an hour"
 _SPENT = f"{NOT_OBEYED}what it asks was asked before"
+_NOTHING = "no line in it was a command"
 _AGAIN = "was asked before in answer to this summary, and is not done again."
 _LATE = f"came too late: links and summaries take commands for {LASTS.days} days"
 
@@ -64,8 +65,9 @@ class Orders:
             self._put_aside(entry, f"{NOT_OBEYED}it is no command", now)
             return
         leave = self._leave(order)
-        proved = self._proved(session, entry, mail, order, leave)
-        if proved is None:
+        # Without leave nothing is looked for: strangers' mails would have Sent searched by the hundred.
+        proved = _vouched_for(entry) or (leave is not None and self._lies_in_sent(session, mail, order))
+        if leave and not proved and now - entry.taken_in < PATIENCE:
             return
         if mail.defects:
             self._put_aside(entry, f"{NOT_OBEYED}it is malformed: {', '.join(mail.defects)}", now)
@@ -81,16 +83,6 @@ class Orders:
         else:
             self._carry_out(entry, order, leave, now)
             self._mark(session, entry)
-
-    def _proved(self, session: Session, entry: Entry, mail: Mail, order: Order, leave: Leave | None) -> bool | None:
-        """Whether the mail is the owner's, by their mail server's word or its copy in Sent; None: that may yet come."""
-        if (entry.judgement or {}).get("authentic") == Authentic.PASS:
-            return True
-        if leave is None:
-            return False  # a stranger's mails would have Sent searched for each
-        if self._lies_in_sent(session, mail, order):
-            return True
-        return None if self.clock() - entry.taken_in < PATIENCE else False
 
     def _lies_in_sent(self, session: Session, mail: Mail, order: Order) -> bool:
         """Whether the owner's Sent folder has a mail of this Message-ID that asks for the same."""
@@ -136,7 +128,7 @@ class Orders:
         ready = [(command, nonce, self._ready(command, now)) for command, nonce in leave.nonces]
         with self.journal.together() as one:
             said = {command: do(one) for command, nonce, do in ready if one.orders.spend(nonce, now)}
-            why = f"obeyed: {', '.join(map(str, said))}" if said else _SPENT
+            why = f"obeyed: {', '.join(map(str, said))}" if said else _SPENT if order.commands else _NOTHING
             took = one.settle(entry, State.CLOSED, now, why=why, only_from=(State.ASKED,))
             if took and (said or order.odd):
                 one.orders.confirm(entry, _told(order, said, now), now)
@@ -197,6 +189,11 @@ class Orders:
             log.warning("%s confirmation: %s", entry.key[:8], exc)
         else:
             orders.settle(entry.id, State.SENT)
+
+
+def _vouched_for(entry: Entry) -> bool:
+    """Whether the mail was found to be genuine when it was judged."""
+    return (entry.judgement or {}).get("authentic") == Authentic.PASS
 
 
 def _what(commands: tuple[Command, ...]) -> str:

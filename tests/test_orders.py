@@ -526,6 +526,16 @@ def test_the_same_answer_again_is_told_to_be_old_and_does_nothing(scene: Scene) 
     assert "Not understood, and nothing below it was read: never c1?" in last
 
 
+def test_an_answer_that_was_perhaps_meant_is_told_so(scene: Scene) -> None:
+    summary = summed_up(scene)
+    told(scene, to_myself("Re: x", "What about c1?\n", answers=summary))
+
+    assert decided(scene) == UNTOUCHED
+    assert why(scene) == ["no line in it was a command"]
+    (said,) = confirmations(scene)
+    assert said.startswith("Not done: nothing in your mail was a new command\nNot understood")
+
+
 @pytest.mark.parametrize("forged", ["0" * 32, "f" * 32])
 def test_an_answer_to_another_mail_than_a_summary_does_nothing(scene: Scene, forged: str) -> None:
     summed_up(scene)

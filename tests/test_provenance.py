@@ -92,6 +92,32 @@ def test_nothing_else_is_taken_for_a_pass(line: str, outcome: Authentic) -> None
     assert verdict(line, BORDER) is outcome
 
 
+MINE = [
+    line.replace("Bob Stranger via LinkedIn <member@linkedin.com>", "Ada Miller <Ada@example.org>") for line in BODY
+]
+LOGGED_IN = results("auth=pass smtp.auth=ada@example.org smtp.mailfrom=ada@example.org")
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "outcome"),
+    [
+        ((LOGGED_IN, BORDER), MINE, Authentic.PASS),
+        ((results("auth=pass (cram-md5) smtp.auth=Ada@Example.org"), BORDER), MINE, Authentic.PASS),
+        ((LOGGED_IN, BORDER), BODY, Authentic.NONE),  # in whose name they wrote is another matter
+        ((results("auth=pass smtp.auth=eve@example.org"), BORDER), MINE, Authentic.NONE),
+        ((results("auth=pass smtp.mailfrom=ada@example.org"), BORDER), MINE, Authentic.NONE),
+        ((results("auth=fail smtp.auth=ada@example.org"), BORDER), MINE, Authentic.NONE),
+        ((results("auth=pass smtp.auth=ada@example.org", host="mx.evil.example"), BORDER), MINE, Authentic.NONE),
+        ((BORDER, LOGGED_IN), MINE, Authentic.NONE),
+        ((LOGGED_IN,), MINE, Authentic.NONE),
+    ],
+)
+def test_a_mail_of_the_owners_is_theirs_if_their_server_says_they_were_logged_in(
+    head: tuple[str, ...], body: list[str], outcome: Authentic
+) -> None:
+    assert verdict(*head, body=body) is outcome
+
+
 def test_a_line_below_the_border_was_there_before_and_counts_for_nothing() -> None:
     assert verdict(BORDER, results(PASS)) is Authentic.NONE
     assert verdict(INSIDE, BORDER, results(PASS)) is Authentic.NONE
