@@ -64,7 +64,8 @@ class Records:
         except BadSource as exc:
             self._failed(source.name, exc)
             return
-        if state and state == self.index.state(source.name):
+        known = self.index.source(source.name)
+        if state and known and state == known.state and not known.fault:
             return
         found = read(source, now)
         if found.fault:

@@ -186,6 +186,20 @@ def test_a_file_that_cannot_be_read_any_more_keeps_what_was_known(world: World) 
     assert "book.vcf" in str(state)
 
 
+def test_a_file_that_is_back_unchanged_is_no_trouble_any_more(world: World) -> None:
+    book, away = world.folder / "book.vcf", world.folder / "away.vcf"
+    world.refresh()
+    book.rename(away)
+    world.refresh()
+    before = [source.source for source in world.records.index.sources() if source.fault]
+
+    away.rename(book)
+    world.refresh()
+
+    assert before == ["book.vcf"]
+    assert [source.source for source in world.records.index.sources() if source.fault] == []
+
+
 def test_a_changed_file_is_read_again(world: World) -> None:
     world.refresh()
     (world.folder / "book.vcf").write_text(card("Hugo Fresh"))

@@ -181,7 +181,8 @@ def _troubles(facts: Facts, words: Words) -> Iterator[str]:
     for why, number in unobeyed.items():
         yield words("trouble.commands", number=number, why=shown(why.removeprefix(NOT_OBEYED)))
     for source in facts.sources:
-        yield words("trouble.source", name=source.name, why=shown(source.fault))
+        since = words.day(source.read.astimezone(zone).date(), year=True) if source.read else "-"
+        yield words("trouble.source", name=source.name, why=shown(source.fault), date=since)
     if facts.faulty:
         yield words("trouble.settings", why=shown(facts.faulty))
     if facts.quiet_since:

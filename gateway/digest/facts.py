@@ -10,12 +10,11 @@ from itertools import pairwise
 
 from gateway.digest.weeks import Rhythm, Week
 from gateway.journal import Journal
-from gateway.journal.index import PeopleIndex, SourceState
+from gateway.journal.index import PeopleIndex
 from gateway.model import Entry, Verdict
 from gateway.pipeline import FAULTY, PAUSED
 
 EARLIER_WEEKS = 7  # beside the summary's own in the chart
-_STALE = timedelta(days=7)  # a source not read for so long is told
 _LONGEST_QUIET = timedelta(days=14)  # no invitation for less is never worth a word
 _UNUSUAL = 4  # times the usual gap
 _GAPS = 5  # as many must be known before anything is usual
@@ -35,11 +34,11 @@ class WeekCount:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source of records that is not as it should be."""
+    """A source of records that cannot be read now."""
 
     name: str
     read: datetime | None  # when it was last read to the end
-    fault: str  # "" when it is only old
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +66,13 @@ def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now
         entries=journal.between(week.start, week.end),
         came_back=journal.came_back(week.start, week.end),
         moved=journal.moved(week.start, week.end),
-        sources=[*unwell(index.sources(), now)],
+        sources=[Source(one.source, one.read, one.fault) for one in index.sources() if one.fault],
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
         history=_history(journal, week, rhythm),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",
         asleep=journal.asleep(week.start, week.end),
     )
-
-
-def unwell(sources: Sequence[SourceState], now: datetime) -> Sequence[Source]:
-    """Sources that could not be read, or were not for long."""
-    return [
-        Source(one.source, one.read, one.fault)
-        for one in sources
-        if one.fault or (one.read is not None and now - one.read > _STALE)
-    ]
 
 
 def quiet_since(invitations: Sequence[datetime], now: datetime) -> datetime | None:

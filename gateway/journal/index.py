@@ -101,7 +101,12 @@ class PeopleIndex:
 
     def state(self, source: str) -> str:
         """What `replace` or `merge` last noted; "" for a source never read."""
-        return next((known.state for known in self.sources() if known.source == source), "")
+        known = self.source(source)
+        return known.state if known else ""
+
+    def source(self, name: str) -> SourceState | None:
+        """How a source stands; None for one never read."""
+        return next((known for known in self.sources() if known.source == name), None)
 
     def size(self) -> int:
         with self.store.read() as connection:
