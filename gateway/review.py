@@ -8,15 +8,15 @@ from datetime import datetime
 from gateway.config import Config
 from gateway.digest import Rhythm, Summary, Week, as_mail, compose, gather, summarise
 from gateway.digest.words import words
-from gateway.errors import SendUncertain
+from gateway.errors import Ambiguous, SendUncertain, Unreadable
 from gateway.explain import account
-from gateway.journal import Journal, Ruling
+from gateway.journal import Answer, Journal
 from gateway.journal.entries import ON_THE_WIRE
 from gateway.journal.index import PeopleIndex
 from gateway.letter import letter_id
 from gateway.mail import parse
 from gateway.model import Case, Channel, Decision, Entry, Mailbox, State, Verdict
-from gateway.pipeline import PAUSED, JournalFiles, Owner, judge
+from gateway.pipeline import PAUSED, JournalFiles, Owner, judge, rule_on
 
 OWNER_RULE = "owner"
 _FAILED = (State.REFUSED, State.UNCERTAIN)
@@ -24,7 +24,7 @@ _FAILED = (State.REFUSED, State.UNCERTAIN)
 
 def approve(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
     """Take back a waiting answer; accepting itself is a click of the owner's in the network."""
-    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", now)
+    accept(journal, case, "approved by the owner", now)
     sent = [entry for entry in journal.of_case(case) if entry.state in ON_THE_WIRE]
     link = f" Accept here: {case.inviter.profile_url}" if case.inviter.profile_url else ""
     if sent:
@@ -32,40 +32,77 @@ def approve(_config: Config, journal: Journal, case: Case, now: datetime) -> str
     return f"{case.name} is noted as accepted; nothing will be sent.{link}"
 
 
+def accept(journal: Journal, case: Case, why: str, now: datetime) -> None:
+    """Record that the owner will accept; an answer that waits is taken back."""
+    journal.overrule(case, Verdict.ACCEPT, why, now)
+
+
+def reopen(journal: Journal, case: Case, why: str, now: datetime) -> None:
+    """Record that the owner has not decided after all; an answer that waits is taken back."""
+    journal.overrule(case, Verdict.HUMAN, why, now)
+
+
 def decline(config: Config, journal: Journal, case: Case, now: datetime) -> str:
     """Give the answer that the policy gives to a decline, through the same hold, budgets and claims as any other."""
     from gateway.owner import for_service
 
+    return turn_down(for_service(config, journal), journal, case, "declined by the owner", now)
+
+
+def turn_down(owner: Owner, journal: Journal, case: Case, why: str, now: datetime) -> str:
+    """Record that the owner declines, and set the policy's answer on its way; what became of it, in a sentence.
+
+    DnsAway when the answer cannot be told yet; nothing is recorded then.
+    """
     entries = journal.of_case(case)
-    if any(entry.state in ON_THE_WIRE for entry in entries):
-        return f"{case.name} was answered already; nothing more is sent."
-    journal.overrule(case, Verdict.DECLINE, "declined by the owner", now)
+    answered = any(entry.state in ON_THE_WIRE for entry in entries)
     entry = next((entry for entry in entries if entry.raw), None)
+    answer = _answer(owner, journal, entry, now) if entry and not answered else None
+    took = journal.overrule(case, Verdict.DECLINE, why, now, answer=answer)
+    if answered:
+        return f"{case.name} was answered already; nothing more is sent."
     if entry is None:
         return f"{case.name} is declined quietly: the mail itself is no longer kept."
-    owner = for_service(config, journal)
-    return _answer(owner, journal, entry, case, now)
+    if not took:
+        return f"{case.name} was answered meanwhile; nothing more is sent."
+    return f"{case.name} is declined; {_outcome(answer, owner.mode)}"
 
 
-def _answer(owner: Owner, journal: Journal, entry: Entry, case: Case, now: datetime) -> str:
-    judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
+def turn_down_quietly(journal: Journal, case: Case, why: str, now: datetime) -> None:
+    """Record that the owner declines and gives no answer."""
+    journal.overrule(case, Verdict.DECLINE, why, now)
+
+
+def _answer(owner: Owner, journal: Journal, entry: Entry, now: datetime) -> Answer | None:
+    """The answer that the policy gives to a decline; None where it gives none, or the mail cannot be read any more."""
+    try:
+        judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
+    except (Unreadable, Ambiguous):
+        return None
     decision = Decision(Verdict.DECLINE, OWNER_RULE, ("you declined it",), owner.policy.decline_template)
     reply = owner.render(decision, judged.findings) if judged.findings else None
-    if reply is None or reply.to is None or reply.channel is Channel.PASTE:
-        short = f" To paste into the network:\n\n{reply.short}" if reply and reply.short else ""
-        return f"{case.name} is declined; no mail reaches the inviter.{short}"
-    if owner.mode != "send":
-        return f"{case.name} is declined; {owner.mode} mode sends nothing. The answer would be:\n\n{reply.body}"
-    held = Ruling(
-        State.HELD if owner.hold else State.DUE,
-        why="declined by the owner",
-        not_before=now + owner.hold if owner.hold else None,
-        recipient=reply.to.lower(),
-        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-    )
-    if not journal.answer(entry, account(replace(judged, decision=decision, reply=reply), None), held, now):
-        return f"{case.name} was answered meanwhile; nothing more is sent."
-    return f"{case.name} is declined; the answer to {reply.to} goes out after the hold."
+    if reply is None:
+        return None
+    judged = replace(judged, decision=decision, reply=reply)
+    # However old the invitation is, the owner's word is of today.
+    ruling = rule_on(judged, None, now, owner, now)
+    ruling = replace(ruling, letter_id=letter_id(owner.secret, entry.key, owner.sender.domain))
+    return Answer(entry, account(judged, None), ruling)
+
+
+def _outcome(answer: Answer | None, mode: str) -> str:
+    if answer is None:
+        return "there is no answer to give."
+    reply = answer.account["reply"]
+    if answer.ruling.state is not State.CLOSED:
+        return f"the answer to {reply['to']} goes out after the hold."
+    if reply["to"] is None or reply["channel"] == Channel.PASTE:
+        return "no mail reaches the inviter." + (
+            f" To paste into the network:\n\n{reply['short']}" if reply["short"] else ""
+        )
+    if mode == "draft":
+        return f"the answer to {reply['to']} is laid among your drafts."
+    return f"{mode} mode sends nothing. The answer would be:\n\n{reply['body']}"
 
 
 def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
@@ -78,11 +115,10 @@ def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
     return f"{case.name}: the answer goes out again with the next round."
 
 
-def waits(entry: Entry) -> bool:
-    """Whether an entry needs something from the owner."""
+def waits(entry: Entry, verdict: str) -> bool:
+    """Whether a mail, in a case of this verdict, needs something from the owner."""
     if entry.state in (State.UNREADABLE, State.UNCERTAIN, State.REFUSED):
         return True
-    verdict = (entry.judgement or {}).get("verdict")
     pastes = entry.reply is not None and entry.reply.channel is Channel.PASTE
     new = not entry.why.startswith("continues ")
     return new and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
@@ -125,6 +161,6 @@ def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
     found = []
     for case in journal.cases():
         entry = next(iter(journal.of_case(case)), None)
-        if entry and (everything or waits(entry)):
+        if entry and (everything or waits(entry, case.verdict)):
             found.append((case, entry))
     return found

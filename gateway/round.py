@@ -21,7 +21,8 @@ from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.letter import letter_id
 from gateway.model import Entry, Place, State
-from gateway.networks import networks
+from gateway.moves import Moves
+from gateway.networks import criteria
 from gateway.pipeline import PAUSED, Owner, Post, deliver, judge_again, process, take_in
 from gateway.records import Records
 from gateway.upkeep import Upkeep
@@ -45,6 +46,7 @@ class Round:
     post: Post
     records: Records
     filing: Filing
+    moves: Moves
     upkeep: Upkeep
     clock: Callable[[], datetime]
     session: Session | None = field(default=None)
@@ -68,17 +70,19 @@ class Round:
     def _run(self) -> float:
         self._start()
         self.upkeep.daily()
-        self._send()
         self._report()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
         self._judge(again=fresh)
+        # Nothing is filed or sent before it is known what the owner moved.
+        self.moves.follow(session)
         self.filing.file(session)
+        looked = self.clock()
         self.filing.release(session)
         self._send()
         self.filing.copy(session)
-        return self._listen(session)
+        return self._listen(session, looked)
 
     def socket(self) -> socket.socket | None:
         """What becomes readable when the server has something to say; None when it cannot."""
@@ -119,8 +123,7 @@ class Round:
         if uidvalidity != selected.uidvalidity:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
             last = 0
-        criteria = (*(criterion for network in networks() for criterion in network.SEARCH), *bounces.SEARCH)
-        found = session.look(criteria, since_uid=last + 1)
+        found = session.look((*criteria(), *bounces.SEARCH), since_uid=last + 1)
         for mail in session.fetch(found, largest=LARGEST_MAIL):
             place = Place(folder, selected.uidvalidity, mail.uid)
             take_in(mail.raw, place, self.journal, self.clock())
@@ -174,7 +177,7 @@ class Round:
             if not self.journal.weeks.claim(week.name, now):
                 continue
             facts = self._facts(week, now)
-            if not (facts.entries or facts.asleep) and self.config.digest.empty == "skip":
+            if not (facts.entries or facts.overruled or facts.asleep) and self.config.digest.empty == "skip":
                 self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
             elif not self._post_digest(facts, now):
                 return  # the mail server takes nothing now
@@ -211,8 +214,11 @@ class Round:
 
     # Listening
 
-    def _listen(self, session: Session) -> float:
-        """Go idle in the inbox where the server can; the seconds until the next round at the latest."""
+    def _listen(self, session: Session, looked: datetime) -> float:
+        """Go idle in the inbox where the server can; the seconds until the next round at the latest.
+
+        `looked` is when it was last looked what is due.
+        """
         until = self.config.imap.poll if self.config.imap else _IDLE
         if session.select(self._inbox).uidnext - 1 > self.journal.cursor(self._inbox)[1]:
             return 0.0  # something came in since it was searched
@@ -220,7 +226,7 @@ class Round:
         if self._idling and session.idle_check():
             return 0.0  # it was said before we listened, and the socket will not tell again
         until = min(until, _IDLE)
-        wake = self.journal.next_wake()
+        wake = self.journal.next_wake(looked)
         if wake is not None:
             until = min(until, max(wake - self.clock(), timedelta(seconds=1)))
         return until.total_seconds()

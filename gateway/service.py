@@ -25,6 +25,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from gateway.config import Config
 from gateway.errors import JournalFailed, MailboxFailed
 from gateway.filing import Filing
+from gateway.moves import Moves
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.records import Records
 from gateway.round import Round
@@ -73,6 +74,7 @@ def watch(config: Config) -> Watch:
     journal.verify()
     owner = for_service(config, journal)
     owner.check_templates()
+    filing = Filing(config, owner, journal, now)
     work = Round(
         config=config,
         owner=owner,
@@ -80,7 +82,8 @@ def watch(config: Config) -> Watch:
         connect=connect_of(config),
         post=post_of(config),
         records=Records(config, people_of(journal), journal, now),
-        filing=Filing(config, owner, journal, now),
+        filing=filing,
+        moves=Moves(config, owner, journal, filing, now),
         upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
         clock=now,
     )

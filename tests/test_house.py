@@ -40,7 +40,7 @@ FLOORS = (
     ("config",),
     ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
     ("pipeline", "digest", "reading", "replay", "page", "card"),
-    ("state", "records", "owner", "filing", "upkeep", "round", "review"),
+    ("state", "records", "owner", "filing", "moves", "upkeep", "round", "review"),
     ("check",),
     ("service",),
     ("demo",),

@@ -92,6 +92,7 @@ def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: L
     ):
         yield Section(key, *words.section(key), tuple(_item(entry, key, words, links) for entry in entries))
     yield _plain("moved", words, (f"{case}: {why}" for case, why in facts.moved))
+    yield _plain("overruled", words, (f"{case}: {shown(why)}" for case, why in facts.overruled))
     yield _plain("trouble", words, _troubles(facts, words))
 
 

@@ -98,6 +98,7 @@ entries = Table(
 )
 Index("entries_state", entries.c.owner, entries.c.state, entries.c.not_before)
 Index("entries_case", entries.c.case_id)
+Index("entries_message_id", entries.c.owner, entries.c.message_id)
 Index("entries_recipient", entries.c.owner, entries.c.recipient)
 Index("entries_letter", entries.c.owner, entries.c.letter_id)
 Index("entries_claimed", entries.c.owner, entries.c.claimed)
@@ -119,6 +120,7 @@ events = Table(
 )
 Index("events_owner", events.c.owner, events.c.id)
 Index("events_case", events.c.case_id)
+Index("events_entry", events.c.entry_id)
 Index("events_at", events.c.owner, events.c.at)
 
 # How far a mailbox folder has been read.

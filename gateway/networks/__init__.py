@@ -38,6 +38,11 @@ def networks() -> tuple[Network, ...]:
     return tuple(cast("Network", importlib.import_module(f"{__name__}.{name}")) for name in names)
 
 
+def criteria() -> tuple[tuple[str, str], ...]:
+    """What a mailbox is asked for: IMAP search keys and values, of which a network's mail fulfils one."""
+    return tuple(criterion for network in networks() for criterion in network.SEARCH)
+
+
 def recognise(mail: Mail) -> Notification | None:
     """What the mail says, None for a mail of no network; Ambiguous when two claim it, Unreadable for a strange form."""
     found = [notification for network in networks() if (notification := network.parse(mail))]
