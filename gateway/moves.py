@@ -116,10 +116,9 @@ class Moves:
             return False
         if where != {met.folder}:
             return True  # gone on, or away
-        case = self.journal.case(entry.case) if entry.case else None
         try:
-            if case and case.verdict is not met.verdict and not self._is_ours(entry, met):
-                self._decide(case, entry, met)
+            if not self._is_ours(entry, met):
+                self._heed(entry, met)
         except DnsAway as exc:
             log.warning("%s not decided yet: %s", entry.key[:8], exc)
             return False
@@ -130,16 +129,28 @@ class Moves:
         """Whether we put the mail there ourselves and did not come to write it down."""
         return self.journal.whereabouts.bound_for(entry) == met.folder
 
-    def _decide(self, case: Case, entry: Entry, met: Sighting) -> None:
-        now, why = self.clock(), f"moved from {entry.filed or self.config.folders.inbox} to {met.folder}"
+    def _heed(self, entry: Entry, met: Sighting) -> None:
+        answer_in = None if entry.case else self.journal.conversation.answered_by(entry)
+        case = self.journal.case(entry.case or answer_in or "")
+        if case is None:
+            return
+        what = "their answer moved" if answer_in else "moved"
+        why = f"{what} from {entry.filed or self.config.folders.inbox} to {met.folder}"
         brought = entry.filed is None and entry.place is not None and entry.place.folder == met.folder
-        if met.verdict is Verdict.ACCEPT:
+        if case.verdict is not met.verdict:
+            # Who answered has a letter already; and what was brought may be years old.
+            self._decide(case, met.verdict, why, quietly=brought or answer_in is not None)
+        if answer_in and met.verdict is Verdict.DECLINE:
+            self.journal.conversation.offended(case, entry, why, self.clock())
+
+    def _decide(self, case: Case, verdict: Verdict, why: str, *, quietly: bool) -> None:
+        now = self.clock()
+        if verdict is Verdict.ACCEPT:
             review.accept(self.journal, case, why, now)
-        elif met.verdict is Verdict.HUMAN:
+        elif verdict is Verdict.HUMAN:
             review.reopen(self.journal, case, why, now)
-        elif brought:
-            # The policy has not been asked to answer it: it may be years old.
-            review.turn_down_quietly(self.journal, case, f"brought to {met.folder}", now)
+        elif quietly:
+            review.turn_down_quietly(self.journal, case, why, now)
         else:
             review.turn_down(self.owner, self.journal, case, why, now)
-        log.info("%s %s -> %s: %s", entry.key[:8], case.verdict, met.verdict, why)
+        log.info("%s %s -> %s: %s", case.name, case.verdict, verdict, why)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway import bounces
+from gateway import bounces, conversation
 from gateway.config import Config
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
 from gateway.digest.words import words
@@ -116,20 +116,24 @@ class Round:
     # Taking in
 
     def _take_in(self, session: Session) -> None:
-        """Store every new mail that a network may have sent; what nobody asked about is not even fetched."""
+        """Store every new mail of a network, or in answer to us; what nobody asked about is not even fetched."""
         folder = self._inbox
         selected = session.select(folder)
         uidvalidity, last = self.journal.cursor(folder)
         if uidvalidity != selected.uidvalidity:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
             last = 0
-        found = session.look((*criteria(), *bounces.SEARCH), since_uid=last + 1)
+        found = session.look(self._wanted(), since_uid=last + 1)
         for mail in session.fetch(found, largest=LARGEST_MAIL):
             place = Place(folder, selected.uidvalidity, mail.uid)
             take_in(mail.raw, place, self.journal, self.clock())
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
+
+    def _wanted(self) -> tuple[tuple[str, ...], ...]:
+        """What the inbox is asked for."""
+        return (*criteria(), *bounces.SEARCH, *conversation.search(self.journal, self.clock()))
 
     @property
     def _inbox(self) -> str:

@@ -16,6 +16,7 @@ from gateway.cases import INVITES
 from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
+from gateway.journal.conversation import Conversation, Outcome
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
 from gateway.journal.schema import cases, cursors, digests, entries, events, facts
@@ -78,6 +79,11 @@ class Journal:
     def policies(self) -> Policies:
         """The policies that decisions were made under."""
         return Policies(self.store, self.owner)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What inviters wrote back."""
+        return Conversation(self.store, self.owner)
 
     @property
     def whereabouts(self) -> Whereabouts:
@@ -378,6 +384,14 @@ class Journal:
         """Cases that the owner decided in a span of time, and how: by which move or command."""
         return self._told("overruled", start, end)
 
+    def answered(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
+        """Cases in which the inviter wrote back in a span of time, and what."""
+        return self._told("answered", start, end)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of the letters, a template each."""
+        return self.conversation.outcomes()
+
     def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (
             select(cases.c.number, events.c.why)
@@ -414,10 +428,6 @@ class Journal:
         with self.store.read() as connection:
             return [Event(at=row.at, what=row.what, why=row.why) for row in connection.execute(query)]
 
-    def sent_letter(self, message_id: str) -> bool:
-        """Whether an answer of ours went out under this Message-ID."""
-        return bool(self._find(entries.c.letter_id == message_id, entries.c.state.in_(ON_THE_WIRE)))
-
     # The owner's word
 
     def overrule(self, case: Case, verdict: Verdict, why: str, now: datetime, *, answer: Answer | None = None) -> bool:
@@ -430,13 +440,8 @@ class Journal:
             casebook.overrule(connection, case, verdict, now)
             self._append(connection, now, "overruled", why, None, case)
             if verdict is not Verdict.DECLINE:
-                self._take_back(connection, case, why, now)
+                _entries.take_back(connection, self.owner, case, why, now)
             return answer is None or self._answer(connection, answer, now)
-
-    def _take_back(self, connection: Connection, case: Case, why: str, now: datetime) -> None:
-        waiting = _entries.find(connection, self.owner, entries.c.case_id == case.id, entries.c.state.in_(WAITING))
-        for entry in waiting:
-            _entries.settle(connection, self.owner, entry, State.CLOSED, now, why=why)
 
     def answer(self, answer: Answer, now: datetime) -> bool:
         """Set an answer the owner asked for on its way; False when one went out meanwhile."""

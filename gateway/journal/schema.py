@@ -56,7 +56,7 @@ cases = Table(
     Column("opened", Utc, nullable=False),
     Column("inviter", JSON, nullable=False),  # model.Person
     Column("verdict", String, nullable=False),
-    Column("decided_by", String, nullable=False),  # "policy" or "owner"
+    Column("decided_by", String, nullable=False),  # "policy", "owner" or "answer"
     Column("changed", Utc, nullable=False),
     UniqueConstraint("owner", "number"),
 )

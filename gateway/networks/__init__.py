@@ -85,8 +85,10 @@ def by_subject(mail: Mail, network: str, forms: Sequence[tuple[Kind, str]], *, l
     for kind, form in forms:
         if found := re.fullmatch(form, mail.subject, re.IGNORECASE):
             names = found.groupdict()
-            inviter = Person(name=names.get("name") or names.get("other")) if kind in INVITES else None
-            return Notification(network, kind, inviter, language=language)
+            name = names.get("name") or names.get("other")
+            inviter = Person(name=name) if kind in INVITES else None
+            accepted_by = name if kind is Kind.ACCEPTED else None
+            return Notification(network, kind, inviter, language=language, accepted_by=accepted_by)
     return Notification(network, Kind.OTHER, language=language)
 
 
