@@ -21,6 +21,7 @@ from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, tol
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
+_BY = {"owner": " (you)", "answer": " (they answered)"}
 _WIDTH = 100
 
 
@@ -65,8 +66,7 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
     for case, entry in rows:
         name, headline = case.inviter.name or "(no name)", case.inviter.headline
         who = Text.assemble((name, "bold"), f"\n{headline}" if headline else "")
-        by_owner = " (you)" if case.decided_by == "owner" else ""
-        verdict = Text(f"{case.verdict}{by_owner}", style=_COLOUR[case.verdict])
+        verdict = Text(f"{case.verdict}{_BY.get(case.decided_by, '')}", style=_COLOUR[case.verdict])
         table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(_stands(case, entry)))
     to.print(table)
 

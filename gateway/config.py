@@ -168,6 +168,14 @@ class Folders(Section):
     """None: the one the server marks as \\Sent."""
     drafts: str | None = None
 
+    @model_validator(mode="after")
+    def _tell_a_decision(self) -> Folders:
+        # Where a mail lies is the owner's word; one place must not mean two things.
+        names = [name.rstrip("/").casefold() for name in (self.inbox, self.accept, self.review, self.declined)]
+        if len(set(names)) < len(names):
+            raise ValueError("inbox, accept, review and declined must be four different folders")
+        return self
+
 
 class Imap(Account):
     port: int = Field(default=993, ge=1, le=65535)

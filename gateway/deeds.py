@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from gateway.cases import identify
 from gateway.commands.verbs import Verb
 from gateway.config import Config
+from gateway.errors import Ambiguous, Unreadable
 from gateway.explain import account
-from gateway.journal import Journal, Ruling
+from gateway.journal import Answer, Journal
 from gateway.journal.entries import ON_THE_WIRE
 from gateway.letter import letter_id
 from gateway.mail import parse
 from gateway.model import Case, Channel, Decision, Entry, Kind, Notification, Scope, Standing, State, Verdict
 from gateway.owner import for_service
-from gateway.pipeline import JournalFiles, Owner, judge
+from gateway.pipeline import JournalFiles, Owner, judge, rule_on
 from gateway.policy import concerns
 
 OWNER_RULE = "owner"
@@ -38,12 +38,12 @@ def deed(verb: Verb, owner: Callable[[], Owner], journal: Journal, case: Case, n
     match verb:
         case Verb.DECLINE:
             ready = owner()
-            return _answering(
-                ready, journal, case, now, _Saying("declined", "you declined it", ready.policy.decline_template)
-            )
+            saying = _Saying("declined", "you declined it", ready.policy.decline_template, "declined by the owner")
+            return _answering(ready, journal, case, now, saying)
         case Verb.ASK:
+            done = "asked for a reason"
             return _answering(
-                owner(), journal, case, now, _Saying("asked for a reason", "you asked for a reason", ASK_WHY)
+                owner(), journal, case, now, _Saying(done, f"you {done}", ASK_WHY, f"{done} by the owner")
             )
         case Verb.ACCEPT:
             return lambda one: _accepted(one, case, now)
@@ -122,60 +122,67 @@ class _Saying:
     done: str  # "declined"
     because: str
     template: str | None
+    why: str  # how the owner said so
 
     @property
     def decision(self) -> Decision:
         return Decision(Verdict.DECLINE, OWNER_RULE, (self.because,), self.template)
 
-    @property
-    def why(self) -> str:
-        return f"{self.done} by the owner"
 
+def turn_down(owner: Owner, journal: Journal, case: Case, why: str, now: datetime) -> str:
+    """Record that the owner declines, and set the policy's answer on its way; what became of it, in a sentence.
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """An answer made ready: what to tell the owner, and the ruling where it goes out by mail."""
-
-    said: str
-    account: dict[str, Any] = field(default_factory=dict)
-    ruling: Ruling | None = None
+    DnsAway when the answer cannot be told yet; nothing is recorded then.
+    """
+    saying = _Saying("declined", "you declined it", owner.policy.decline_template, why)
+    return _answering(owner, journal, case, now, saying)(journal)
 
 
 def _answering(owner: Owner, journal: Journal, case: Case, now: datetime, saying: _Saying) -> Deed:
     """The deed that declines a case and sets an answer on its way, if a mail reaches the inviter."""
     entries = journal.of_case(case)
-    if any(entry.state in ON_THE_WIRE for entry in entries):
-        return lambda _: f"{case.name} was answered already; nothing more is sent."
+    answered = any(entry.state in ON_THE_WIRE for entry in entries)
     entry = next((entry for entry in entries if entry.raw), None)
-    if entry is None:
-        answer = _Answer(f"{case.name} is declined quietly: the mail itself is no longer kept.")
-    else:
-        answer = _made_ready(owner, journal, case, entry, now, saying)
+    answer = _answer(owner, journal, entry, now, saying) if entry and not answered else None
 
     def write(one: Journal) -> str:
-        one.overrule(case, Verdict.DECLINE, saying.why, now)
-        if entry and answer.ruling and not one.answer(entry, answer.account, answer.ruling, now):
+        took = one.overrule(case, Verdict.DECLINE, saying.why, now, answer=answer)
+        if answered:
+            return f"{case.name} was answered already; nothing more is sent."
+        if entry is None:
+            return f"{case.name} is declined quietly: the mail itself is no longer kept."
+        if not took:
             return f"{case.name} was answered meanwhile; nothing more is sent."
-        return answer.said
+        return f"{case.name} is {saying.done}; {_outcome(answer, owner.mode)}"
 
     return write
 
 
-def _made_ready(owner: Owner, journal: Journal, case: Case, entry: Entry, now: datetime, saying: _Saying) -> _Answer:
-    judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
+def _answer(owner: Owner, journal: Journal, entry: Entry, now: datetime, saying: _Saying) -> Answer | None:
+    """The answer to give; None where there is none, or the mail cannot be read any more."""
+    try:
+        judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
+    except (Unreadable, Ambiguous):
+        return None
     reply = owner.render(saying.decision, judged.findings) if judged.findings else None
-    done = f"{case.name} is {saying.done}"
-    if reply is None or reply.to is None or reply.channel is Channel.PASTE:
-        short = f" To paste into the network:\n\n{reply.short}" if reply and reply.short else ""
-        return _Answer(f"{done}; no mail reaches the inviter.{short}")
-    if owner.mode != "send":
-        return _Answer(f"{done}; {owner.mode} mode sends nothing. The answer would be:\n\n{reply.body}")
-    ruling = Ruling(
-        State.HELD if owner.hold else State.DUE,
-        why=saying.why,
-        not_before=now + owner.hold if owner.hold else None,
-        recipient=reply.to.lower(),
-        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-    )
-    told = account(replace(judged, decision=saying.decision, reply=reply), None)
-    return _Answer(f"{done}; the answer to {reply.to} goes out after the hold.", told, ruling)
+    if reply is None:
+        return None
+    judged = replace(judged, decision=saying.decision, reply=reply)
+    # However old the invitation is, the owner's word is of today.
+    ruling = rule_on(judged, None, now, owner, now)
+    ruling = replace(ruling, letter_id=letter_id(owner.secret, entry.key, owner.sender.domain))
+    return Answer(entry, account(judged, None), ruling)
+
+
+def _outcome(answer: Answer | None, mode: str) -> str:
+    if answer is None:
+        return "there is no answer to give."
+    reply = answer.account["reply"]
+    if answer.ruling.state is not State.CLOSED:
+        return f"the answer to {reply['to']} goes out after the hold."
+    if reply["to"] is None or reply["channel"] == Channel.PASTE:
+        text = f" To paste into the network:\n\n{reply['short']}" if reply["short"] else ""
+        return f"no mail reaches the inviter.{text}"
+    if mode == "draft":
+        return f"the answer to {reply['to']} is laid among your drafts."
+    return f"{mode} mode sends nothing. The answer would be:\n\n{reply['body']}"

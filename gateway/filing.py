@@ -6,7 +6,7 @@ by its Message-ID before it is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,42 +33,50 @@ class Filing:
 
     def make_folders(self, session: Session) -> None:
         """The folders that mails are filed into, unless nothing may be touched."""
-        if self._touches:
-            for folder in self._of_verdict.values():
+        if self.touches:
+            for folder in self.folders.values():
                 session.ensure(folder)
 
     @property
-    def _touches(self) -> bool:
+    def touches(self) -> bool:
+        """Whether anything in the mailbox may be."""
         return self.config.delivery.mode != "observe"
 
     @property
-    def _of_verdict(self) -> dict[Verdict, str]:
+    def folders(self) -> dict[Verdict, str]:
+        """The folder of each verdict."""
         folders = self.config.folders
         return {
+            Verdict.DECLINE: folders.declined,
             Verdict.ACCEPT: folders.accept,
             Verdict.HUMAN: folders.review,
-            Verdict.DECLINE: folders.declined,
         }
 
     def file(self, session: Session) -> None:
         """Put judged mails where they belong, and what the owner is to send or paste beside them."""
-        if not self._touches:
+        if not self.touches:
             return
-        unfiled = self.journal.unfiled()
+        # A mail that came in by another folder lies where the owner wants it.
+        unfiled = [e for e in self.journal.unfiled() if e.place and e.place.folder == self.config.folders.inbox]
         for entry in unfiled:
             self._lay_out(session, entry)
         for folder, entries in self._by_folder(unfiled).items():
             self._move_from_inbox(session, entries, folder)
-        for verdict, folder in self._of_verdict.items():
+        for verdict, folder in self.folders.items():
             for entry in self.journal.misfiled(verdict, folder):
                 self._lay_out(session, entry)
                 self._move_on(session, entry, folder)
+
+    def left_in(self, session: Session, entry: Entry, folder: str) -> None:
+        """Leave a mail in the folder where the owner put it, and put what is to be sent or pasted beside it."""
+        self._lay_out(session, entry)
+        self.journal.filed(entry, folder, self.clock())
 
     def _by_folder(self, entries: Iterable[Entry]) -> dict[str, list[Entry]]:
         found: dict[str, list[Entry]] = {}
         for entry in entries:
             case = self.journal.case(entry.case) if entry.case else None
-            folder = self._of_verdict.get(case.verdict) if case else None
+            folder = self.folders.get(case.verdict) if case else None
             found.setdefault(folder or self.config.folders.inbox, []).append(entry)
         return found
 
@@ -80,6 +88,7 @@ class Filing:
         if folder != inbox:
             # What is no invitation is left as it was, without even a keyword of ours.
             uids = [entry.place.uid for entry in here if entry.place]
+            self.journal.whereabouts.filing(here, folder, self.clock())
             session.add_keyword(uids, KEYWORD)
             session.file(uids, folder)
         for entry in here:
@@ -88,7 +97,8 @@ class Filing:
     def _move_on(self, session: Session, entry: Entry, folder: str) -> None:
         """To another folder, because the verdict is another now; a mail the owner moved stays where it is."""
         if entry.filed and entry.message_id and entry.filed != self.config.folders.inbox:
-            uids = session.find_message_id(entry.filed, entry.message_id)
+            uids = session.find_message_id(entry.filed, entry.message_id, undeleted=True)
+            self.journal.whereabouts.filing([entry], folder, self.clock())
             session.file(uids, folder)
         self.journal.filed(entry, folder, self.clock())
 
@@ -121,18 +131,30 @@ class Filing:
     def release(self, session: Session) -> None:
         """Make answers due whose hold has ended, if the owner left the mail where it was filed."""
         now = self.clock()
-        for entry in self.journal.hold_over(now):
-            if self._left_alone(session, entry):
+        over = self.journal.hold_over(now)
+        where = self.places(session, [entry for entry in over if self._lies_in_a_folder(entry)])
+        for entry in over:
+            places = where.get(entry.message_id)
+            if not self._lies_in_a_folder(entry) or places == {entry.filed}:
                 self.journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
-            else:
+            elif not places:
                 self.journal.settle(entry, State.CLOSED, now, why=_MOVED_AWAY, only_from=(State.HELD,))
+            # Else it lies where the owner put it since the last look, or in two folders: the next look decides.
 
-    def _left_alone(self, session: Session, entry: Entry) -> bool:
-        if entry.place is None or not self._touches:
-            return True  # it lies in no folder of ours
-        if entry.message_id is None or entry.filed is None:
-            return False  # where it is cannot be told, and doubt never answers
-        return bool(session.find_message_id(entry.filed, entry.message_id))
+    def _lies_in_a_folder(self, entry: Entry) -> bool:
+        return entry.place is not None and self.touches
+
+    def places(self, session: Session, mails: Sequence[Entry]) -> dict[str | None, set[str]]:
+        """In which of our folders, or of those they were filed into, some mails lie now, by Message-ID."""
+        ids = {entry.message_id for entry in mails if entry.message_id}
+        if not ids:
+            return {}
+        found: dict[str | None, set[str]] = {message_id: set() for message_id in ids}
+        filed = (entry.filed for entry in mails if entry.filed and entry.filed != self.config.folders.inbox)
+        for folder in dict.fromkeys((*self.folders.values(), *filed)):
+            for message_id in session.which_lie_in(folder, ids):
+                found[message_id].add(folder)
+        return found
 
     def copy(self, session: Session) -> None:
         """Put what was sent into Sent, unless the provider does so itself, and mark the mail as answered."""
@@ -141,6 +163,6 @@ class Filing:
             if entry.reply and entry.claimed and not keeps_copy:
                 message = letter(entry, entry.reply, self.owner, entry.claimed)
                 self._put(session, session.special("\\Sent", self.config.folders.sent), message, seen=True)
-            if entry.filed and entry.message_id and self._touches:
+            if entry.filed and entry.message_id and self.touches:
                 session.mark_answered(session.find_message_id(entry.filed, entry.message_id))
             self.journal.copied(entry, self.clock())

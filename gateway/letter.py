@@ -15,6 +15,7 @@ from email.utils import format_datetime, getaddresses
 from gateway.errors import BadLetter
 from gateway.model import Entry, Mailbox, Reply
 
+LETTER_ID = re.compile(r"<rsvpd\.[0-9a-f]{32}@[^<>\s]{1,200}>")
 _LARGEST = 16 * 1024  # bytes; an answer is a few lines
 _FIELDS = frozenset(
     {"from", "to", "subject", "date", "message-id", "in-reply-to", "references"}

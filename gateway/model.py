@@ -153,6 +153,7 @@ class Notification:
     invitation: str | None = None  # the network's own id of the invitation, the same in its reminders
     sent_at: datetime | None = None  # when the invitation (not this mail) was made, UTC
     given_name: str | None = None  # only where the notification itself tells it
+    accepted_by: str | None = None  # of an "accepted" notice: the full name of the new connection
     limit: int = 200  # longest text the network lets its member send as an answer, characters
 
 
@@ -309,7 +310,7 @@ class Case:
     network: str
     inviter: Person
     verdict: Verdict
-    decided_by: str  # "policy" or "owner"
+    decided_by: str  # "policy", "owner" or "answer", the inviter's
     opened: datetime
     changed: datetime
 

@@ -15,7 +15,7 @@ from gateway.journal.entries import Limits
 from gateway.journal.index import PeopleIndex
 from gateway.mail import LARGEST
 from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance, Standing
-from gateway.networks import networks
+from gateway.networks import criteria
 from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
 from gateway.pipeline import Owner, Post, bound_by
@@ -143,8 +143,7 @@ def mailbox_mails(config: Config, folder: str) -> Iterator[tuple[str, bytes]]:
     session = connect_of(config)()
     try:
         session.select(folder)
-        criteria = tuple(criterion for network in networks() for criterion in network.SEARCH)
-        for mail in session.fetch(session.look(criteria, since_uid=1), largest=LARGEST):
+        for mail in session.fetch(session.look(criteria(), since_uid=1), largest=LARGEST):
             yield f"{folder}/{mail.uid}", mail.raw
     finally:
         session.close()

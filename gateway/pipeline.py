@@ -16,6 +16,7 @@ from typing import Protocol
 from gateway import commands
 from gateway.bounces import bounced_letters
 from gateway.cases import INVITES
+from gateway.conversation import hear, hear_of_acceptance
 from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
 from gateway.explain import account
 from gateway.journal import Journal, Ruling
@@ -91,14 +92,17 @@ def bound_by(owner: Owner, standing: tuple[Standing, ...]) -> Owner:
     return replace(owner, policy=policy, policy_fingerprint=policy.fingerprint, policy_text=policy.text)
 
 
-def judge(mail: Mail, owner: Owner, files: Files) -> Judgement:
-    """The decision on a mail and all that led to it; Unreadable, Ambiguous or DnsAway when there can be none."""
+def judge(mail: Mail, owner: Owner, files: Files, *, words: str | None = None) -> Judgement:
+    """The decision on a mail and all that led to it; Unreadable, Ambiguous or DnsAway when there can be none.
+
+    `words` are what the inviter wrote later, in place of the note.
+    """
     notification = recognise(mail)
     if notification is None:
         decision = _COMMANDED if commands.read(mail, owner.policy.own) else _NO_NOTIFICATION
         return Judgement(case="", decision=decision, provenance=owner.authenticate(mail))
     invites = notification.kind in INVITES
-    note = owner.read(notification)
+    note = owner.read(notification if words is None else replace(notification, note=words))
     findings = Findings(
         notification=notification,
         provenance=owner.authenticate(mail),
@@ -149,6 +153,7 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         mail = parse(entry.raw or b"")
         _hear_of_bounces(mail, journal, now)
         judgement = judge(mail, owner, JournalFiles(journal))
+        heard = _hear(mail, entry, judgement, owner, journal, now)
     except (Unreadable, Ambiguous) as exc:
         log.warning("%s unreadable: %s", entry.key[:8], exc)
         journal.set_aside(entry, str(exc), now)
@@ -163,8 +168,10 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         journal.set_aside(entry, f"a fault of rsvpd's own ({type(exc).__name__}); the log has the details", now)
         return
     case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
+    ruling = rule_on(judgement, case, mail.date, owner, now)
     ruling = replace(
-        rule_on(judgement, case, mail.date, owner, now),
+        ruling,
+        why=heard or ruling.why,
         answers=mail.message_id,
         policy=owner.policy_fingerprint,
         letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
@@ -184,6 +191,20 @@ def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
         if journal.bounces_since(now - timedelta(days=1)) >= BREAKER and not journal.fact(PAUSED):
             journal.set_fact(PAUSED, f"{now.isoformat()} {BREAKER} answers came back within a day")
             log.error("sending is paused: %d answers came back within a day", BREAKER)
+
+
+def _hear(mail: Mail, entry: Entry, judgement: Judgement, owner: Owner, journal: Journal, now: datetime) -> str:
+    """What a mail tells about letters that went out, written into their cases; in a word what it is."""
+    hear_of_acceptance(judgement, entry, journal, now)
+    if judgement.findings or bounced_letters(mail):
+        return ""
+
+    def again(words: str, letter: Entry) -> Decision | None:
+        if letter.raw is None:
+            return None
+        return judge(parse(letter.raw), owner, JournalFiles(journal), words=words).decision
+
+    return hear(mail, entry, journal, again, own=owner.policy.own, now=now)
 
 
 def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
@@ -213,7 +234,8 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
     if reply.channel is Channel.PASTE or reply.to is None:
         return Ruling(State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted")
     if owner.mode != "send":
-        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent")
+        drafted = reply.to.lower() if owner.mode == "draft" else None
+        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent", recipient=drafted)
     if date is None or now - date > FRESH:
         return Ruling(
             State.CLOSED, f"the invitation is older than {FRESH.days} days: it is answered only if you say so"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,14 +15,15 @@ from gateway.evidence.nobody import Mine
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex
-from gateway.model import Acquaintance, Link
+from gateway.letter import LETTER_ID
+from gateway.model import Acquaintance, Entry, Link
+from gateway.people.keys import address_key
 
 log = logging.getLogger(__name__)
 
 _EVERY = timedelta(hours=1)
 _AT_ONCE = 20_000  # headers read and kept in one step, so that a crash loses no more
 THREAD = ("In-Reply-To", "References")
-_OUR_LETTER = re.compile(rb"<rsvpd\.[0-9a-f]{32}@[^>\s]+>")
 
 
 @dataclass(slots=True)
@@ -37,12 +37,12 @@ class Records:
     _read_at: datetime | None = field(default=None)
 
     def refresh(self, session: Session) -> bool:
-        """Look at every source again, once an hour; whether anything is known now that was not.
+        """Look at every source again, once an hour or when somebody answered; whether more is known now than before.
 
         A source that cannot be read keeps what was known from it.
         """
         now = self.clock()
-        if self._read_at and timedelta(0) <= now - self._read_at < _EVERY:
+        if self._read_at and self._still_true(self._read_at, now):
             return False
         before = self._states()
         files = sources(self.config.evidence, self.config.me)
@@ -54,6 +54,10 @@ class Records:
         self.index.keep_only([*(source.name for source in files), *folders])
         self._read_at = now
         return self._states() != before
+
+    def _still_true(self, read_at: datetime, now: datetime) -> bool:
+        lately = timedelta(0) <= now - read_at < _EVERY
+        return lately and not self.journal.conversation.answered_since(read_at)
 
     def _states(self) -> dict[str, str]:
         return {source.source: source.state for source in self.index.sources()}
@@ -107,7 +111,15 @@ class Records:
     def _answers(self, blocks: Iterable[bytes], mine: Mine, folder: str) -> Iterator[Acquaintance]:
         """Who answered a reply of ours: that is interaction, however the reply ended."""
         for block in blocks:
-            found = (letter.decode() for letter in _OUR_LETTER.findall(block))
-            if any(self.journal.sent_letter(letter) for letter in found):
+            letter = self.journal.conversation.letter(LETTER_ID.findall(block.decode("latin-1")))
+            if letter:
                 for person in correspondents([block], mine, Direction.RECEIVED, folder):
-                    yield replace(person, link=Link.ANSWERED)
+                    yield replace(person, link=Link.ANSWERED, name=person.name or _invited_as(letter, person))
+
+
+def _invited_as(letter: Entry, person: Acquaintance) -> str | None:
+    """The name in the invitation, of somebody who answers without one from the address the letter went to."""
+    inviter = (letter.judgement or {}).get("inviter")
+    to = letter.reply.to if letter.reply else None
+    same = to and person.address and address_key(to) == address_key(person.address)
+    return inviter["name"] if inviter and same else None

@@ -43,11 +43,10 @@ def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
     return f"{case.name}: the answer goes out again with the next round."
 
 
-def waits(entry: Entry) -> bool:
-    """Whether an entry needs something from the owner."""
+def waits(entry: Entry, verdict: str) -> bool:
+    """Whether a mail, in a case of this verdict, needs something from the owner."""
     if entry.state in (State.UNREADABLE, State.UNCERTAIN, State.REFUSED):
         return True
-    verdict = (entry.judgement or {}).get("verdict")
     pastes = entry.reply is not None and entry.reply.channel is Channel.PASTE
     new = not entry.why.startswith("continues ")
     return new and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
@@ -88,7 +87,7 @@ def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
     found = []
     for case in journal.cases():
         entry = next(iter(journal.of_case(case)), None)
-        if entry and (everything or waits(entry)):
+        if entry and (everything or waits(entry, case.verdict)):
             found.append((case, entry))
     return found
 

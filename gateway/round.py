@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gateway import bounces, commands
+from gateway import bounces, commands, conversation
 from gateway.config import Config
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
 from gateway.digest.words import words
@@ -21,7 +21,8 @@ from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.letter import summary_id
 from gateway.model import Entry, Place, State
-from gateway.networks import networks
+from gateway.moves import Moves
+from gateway.networks import criteria
 from gateway.orders import Orders
 from gateway.pipeline import PAUSED, Owner, Post, bound_by, deliver, judge_again, process, take_in
 from gateway.records import Records
@@ -48,6 +49,7 @@ class Round:
     post: Post
     records: Records
     filing: Filing
+    moves: Moves
     upkeep: Upkeep
     clock: Callable[[], datetime]
     session: Session | None = field(default=None)
@@ -71,20 +73,22 @@ class Round:
     def _run(self) -> float:
         self._start()
         self.upkeep.daily()
-        self._send()
         self._report()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
         self._judge()
+        # Nothing is filed or sent before it is known what the owner moved, and what they said by mail.
+        self.moves.follow(session)
         self._orders.obey(session)
         self._judge_again(fresh=fresh)
         self.filing.file(session)
+        looked = self.clock()
         self.filing.release(session)
         self._send()
         self.filing.copy(session)
         self._orders.confirm()
-        return self._listen(session)
+        return self._listen(session, looked)
 
     def socket(self) -> socket.socket | None:
         """What becomes readable when the server has something to say; None when it cannot."""
@@ -118,17 +122,16 @@ class Round:
     # Taking in
 
     def _take_in(self, session: Session) -> None:
-        """Store every new mail that a network, or the owner with a command, may have sent; nothing else is fetched."""
+        """Store every new mail of a network, in answer to us, or with a command; nothing else is fetched."""
         folder = self._inbox
         selected = session.select(folder)
         uidvalidity, last = self.journal.cursor(folder)
         if uidvalidity != selected.uidvalidity:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
             last = 0
-        criteria = (*(criterion for network in networks() for criterion in network.SEARCH), *bounces.SEARCH)
         found = sorted(
             {
-                *session.look(criteria, since_uid=last + 1),
+                *session.look(self._wanted(), since_uid=last + 1),
                 *session.look(commands.SEARCH, since_uid=last + 1, senders=self.config.me.addresses),
             }
         )
@@ -138,6 +141,10 @@ class Round:
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
+
+    def _wanted(self) -> tuple[tuple[str, ...], ...]:
+        """What the inbox is asked for."""
+        return (*criteria(), *bounces.SEARCH, *conversation.search(self.journal, self.clock()))
 
     @property
     def _inbox(self) -> str:
@@ -164,6 +171,7 @@ class Round:
         standing = self.journal.standing.all()
         if standing != self.owner.policy.standing:
             self.owner = bound_by(self.owner, standing)
+            self.moves = replace(self.moves, owner=self.owner)
             self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
 
     @property
@@ -201,7 +209,7 @@ class Round:
             if not self.journal.weeks.claim(week.name, now):
                 continue
             facts = self._facts(week, now)
-            if not (facts.entries or facts.asleep) and self.config.digest.empty == "skip":
+            if not (facts.entries or facts.overruled or facts.asleep) and self.config.digest.empty == "skip":
                 self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
             elif not self._post_digest(facts, now):
                 return  # the mail server takes nothing now
@@ -239,8 +247,11 @@ class Round:
 
     # Listening
 
-    def _listen(self, session: Session) -> float:
-        """Go idle in the inbox where the server can; the seconds until the next round at the latest."""
+    def _listen(self, session: Session, looked: datetime) -> float:
+        """Go idle in the inbox where the server can; the seconds until the next round at the latest.
+
+        `looked` is when it was last looked what is due.
+        """
         until = self.config.imap.poll if self.config.imap else _IDLE
         if session.select(self._inbox).uidnext - 1 > self.journal.cursor(self._inbox)[1]:
             return 0.0  # something came in since it was searched
@@ -248,7 +259,7 @@ class Round:
         if self._idling and session.idle_check():
             return 0.0  # it was said before we listened, and the socket will not tell again
         until = min(until, _IDLE)
-        wake = self.journal.next_wake()
+        wake = self.journal.next_wake(looked)
         if wake is not None:
             until = min(until, max(wake - self.clock(), timedelta(seconds=1)))
         return until.total_seconds()

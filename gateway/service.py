@@ -28,6 +28,7 @@ from gateway import systemd
 from gateway.config import Config
 from gateway.errors import BadConfig, JournalFailed, MailboxFailed, RsvpdError
 from gateway.filing import Filing
+from gateway.moves import Moves
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.pipeline import FAULTY
 from gateway.records import Records
@@ -98,6 +99,7 @@ def work_of(config: Config) -> Round:
     journal.verify()
     owner = for_service(config, journal)
     owner.check_templates()
+    filing = Filing(config, owner, journal, now)
     return Round(
         config=config,
         owner=owner,
@@ -105,7 +107,8 @@ def work_of(config: Config) -> Round:
         connect=connect_of(config),
         post=post_of(config),
         records=Records(config, people_of(journal), journal, now),
-        filing=Filing(config, owner, journal, now),
+        filing=filing,
+        moves=Moves(config, owner, journal, filing, now),
         upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
         clock=now,
     )

@@ -78,6 +78,14 @@ window = "30"
     assert not any("hunter2" in fault for fault in found)
 
 
+def test_a_folder_that_would_mean_two_decisions_is_a_fault(tmp_path: Path) -> None:
+    account = '[imap]\nhost = "h"\nuser = "u"\npassword = { env = "P" }\n[imap.folders]\n'
+
+    (fault,) = faults(tmp_path, account + 'accept = "Inbox"\n')
+
+    assert fault == "line 5: imap.folders: inbox, accept, review and declined must be four different folders"
+
+
 def test_a_file_that_is_no_toml_says_where(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path, "[me\n")
 

@@ -274,6 +274,7 @@ def test_nothing_out_of_a_mail_becomes_a_command(dovecot: Dovecot, login: Login,
         other.create_folder("Victim")
     with session(dovecot, login) as opened:
         assert opened.find_message_id("INBOX", text) == []
+        assert opened.which_lie_in("INBOX", [text]) == frozenset()
         if not text.isprintable() or not text.isascii():
             with pytest.raises(ValueError, match="does not go into an IMAP command"):
                 opened.look([("SUBJECT", text)], since_uid=1)
@@ -288,6 +289,35 @@ def test_a_strange_message_id_is_found_all_the_same(dovecot: Dovecot, login: Log
     dovecot.deliver(login, f"Message-ID: {message_id}\r\nSubject: strange\r\n\r\n".encode())
     with session(dovecot, login) as opened:
         assert opened.find_message_id("INBOX", message_id) == [2]
+        assert opened.which_lie_in("INBOX", [message_id]) == {message_id}
+
+
+def test_of_many_mails_those_that_lie_in_a_folder_are_told(dovecot: Dovecot, login: Login) -> None:
+    for number in range(30):
+        dovecot.deliver(login, mail(number))
+    with dovecot.client(login) as other:
+        other.add_flags([1], [b"\\Deleted"])
+    asked = [f"<{number}@network.example>" for number in range(0, 60, 2)]
+
+    with session(dovecot, login) as opened:
+        found = opened.which_lie_in("INBOX", asked)
+        ids = opened.message_ids(since=1)
+
+    assert found == {f"<{number}@network.example>" for number in range(2, 30, 2)}
+    assert ids == {number + 1: f"<{number}@network.example>" for number in range(1, 30)}
+
+
+def test_a_folders_numbers_are_told_without_going_there(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    with session(dovecot, login, "Drafts") as opened:
+        selected = opened.select("INBOX")
+        opened.select("Drafts")
+        dovecot.deliver(login, mail(2))
+
+        assert opened.status("INBOX") == (selected.uidvalidity, selected.uidnext + 1)
+        assert opened.uids(since=1) == []
+        with pytest.raises(MailboxFailed, match="has no folder 'Nowhere'"):
+            opened.status("Nowhere")
 
 
 @pytest.mark.parametrize("keyword", ["bad key", "x)", "\\Deleted", "$A\r\nA9 LOGOUT", ""])

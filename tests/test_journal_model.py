@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.errors import JournalFailed
-from gateway.journal import Journal
-from gateway.journal.entries import Limits
+from gateway.journal import Answer, Journal, Ruling
+from gateway.journal.entries import ON_THE_WIRE, Limits
 from gateway.journal.store import open_file
 from gateway.model import Entry, Place, State, Verdict
-from tests.test_journal import due
+from tests.test_journal import account, due
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 WINDOW = timedelta(days=30)
@@ -87,6 +87,18 @@ class JournalMachine(RuleBasedStateMachine):
         case = self.journal.case(self.journal.entry(answer[0].id).case or "")
         assert case is not None
         self.journal.overrule(case, Verdict.ACCEPT, "approved by the owner", self.now)
+
+    @rule(answer=answers)
+    def the_owner_declines(self, answer: tuple[Entry, str]) -> None:
+        entry, person = self.journal.entry(answer[0].id), answer[1]
+        case = self.journal.case(entry.case or "")
+        assert case is not None
+        to = f"{person}@example.org"
+        wanted = Answer(entry, account(to), Ruling(State.DUE, recipient=to, letter_id=entry.letter_id))
+        took = self.journal.overrule(case, Verdict.DECLINE, "moved to Declined", self.now, answer=wanted)
+        assert took == (entry.state not in ON_THE_WIRE)
+        if entry.state is State.REFUSED:
+            self.retried.add(entry.id)
 
     @rule(answer=answers)
     def the_owner_says_send_it_again(self, answer: tuple[Entry, str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.config import Config
 from gateway.errors import JournalFailed
-from gateway.journal import Journal, Ruling
+from gateway.journal import Answer, Journal, Ruling
 from gateway.journal.entries import Limits
 from gateway.journal.store import Store
 from gateway.model import State, Verdict
@@ -110,7 +110,8 @@ def test_declining_a_case_that_is_being_answered_sends_no_second_answer(journal:
     journal.claim(entry, LIMITS, NOW)
     journal.settle(entry, state, NOW)
 
-    took = journal.answer(entry, account("bob@example.org"), Ruling(State.DUE, recipient="bob@example.org"), NOW)
+    answer = Answer(entry, account("bob@example.org"), Ruling(State.DUE, recipient="bob@example.org"))
+    took = journal.answer(answer, NOW)
 
     assert not took
     assert journal.entry(entry.id).state is state

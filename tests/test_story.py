@@ -64,11 +64,16 @@ def owner(
     """An owner, with a journal on each database there is."""
     url = request.getfixturevalue("cluster").database() if request.param == "postgresql" else None
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    return owner_at(dovecot, smtp_server, tmp_path, url)
+
+
+def owner_at(dovecot: Dovecot, smtp_server: SmtpServer, folder: Path, journal_url: str | None = None) -> Owner:
+    """An owner with a mailbox of their own at these servers, and files in a folder."""
     login = dovecot.user()
-    (tmp_path / "contacts.vcf").write_text(CONTACTS)
-    (tmp_path / "imap-password").write_text(login.password)
-    (tmp_path / "smtp-password").write_text(smtp_server.login.password)
-    return Owner(dovecot, smtp_server, login, tmp_path, url)
+    (folder / "contacts.vcf").write_text(CONTACTS)
+    (folder / "imap-password").write_text(login.password)
+    (folder / "smtp-password").write_text(smtp_server.login.password)
+    return Owner(dovecot, smtp_server, login, folder, journal_url)
 
 
 class Owner:

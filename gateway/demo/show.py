@@ -90,31 +90,34 @@ def _done(outcome: Outcome) -> Iterator[str]:
     if outcome.recipients:
         yield "answered:"
         yield from outcome.recipients
-    elif _pastes(outcome.entry):
+    elif _pastes(outcome):
         yield "to paste: no mail reaches them"
     elif outcome.entry.why:
         yield outcome.entry.why
     yield f"filed: {', '.join(outcome.folders)}"
 
 
-def _pastes(entry: Entry) -> bool:
-    return waits(entry) and entry.reply is not None and entry.reply.channel is Channel.PASTE
+def _pastes(outcome: Outcome) -> bool:
+    entry = outcome.entry
+    if entry is None or entry.reply is None:
+        return False
+    return waits(entry, outcome.verdict) and entry.reply.channel is Channel.PASTE
 
 
 def _waiting(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
     """What the owner is asked to do, and the cases it is to be done for."""
     found: dict[str, list[str]] = {}
-    for entry in (outcome.entry for outcome in outcomes):
-        if entry and waits(entry):
-            found.setdefault(_wanted(entry), []).append(f"{entry.case or '-'} {_who(entry)}")
+    for outcome in outcomes:
+        entry = outcome.entry
+        if entry and waits(entry, outcome.verdict):
+            found.setdefault(_wanted(outcome, entry), []).append(f"{entry.case or '-'} {_who(entry)}")
     return found
 
 
-def _wanted(entry: Entry) -> str:
-    if entry.reply and _pastes(entry):
+def _wanted(outcome: Outcome, entry: Entry) -> str:
+    if entry.reply and _pastes(outcome):
         return f"Paste “{entry.reply.short}”"
-    account = entry.judgement or {}
-    return "Accept in the network" if account.get("verdict") == Verdict.ACCEPT else "Decide"
+    return "Accept in the network" if outcome.verdict == Verdict.ACCEPT else "Decide"
 
 
 def _who(entry: Entry) -> str:

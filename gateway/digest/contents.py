@@ -93,6 +93,7 @@ def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: L
     back = {entry.id for entry in facts.came_back}
     answered = [entry for entry in declines if entry.state is not State.CLOSED and entry.id not in back]
     quiet = [entry for entry in declines if entry.state is State.CLOSED and entry not in pasted]
+    yield _plain("wrote", words, (f"{case}: {shown(why)}" for case, why in facts.wrote))
     for key, entries in (
         ("accept", of[Verdict.ACCEPT]),
         ("needs", of[Verdict.HUMAN]),
@@ -103,6 +104,7 @@ def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: L
     ):
         yield Section(key, *words.section(key), tuple(_item(entry, key, words, links) for entry in entries))
     yield _plain("moved", words, (f"{case}: {why}" for case, why in facts.moved))
+    yield _plain("overruled", words, (f"{case}: {shown(why)}" for case, why in facts.overruled))
     yield _plain("trouble", words, _troubles(facts, words))
 
 

@@ -50,6 +50,8 @@ class Facts:
     entries: Sequence[Entry]
     came_back: Sequence[Entry] = ()  # our answers that were not delivered
     moved: Sequence[tuple[str, str]] = ()  # a case and from what to what, by another policy or other records
+    overruled: Sequence[tuple[str, str]] = ()  # a case and by which move or command the owner decided it
+    wrote: Sequence[tuple[str, str]] = ()  # a case and what its inviter answered
     sources: Sequence[Source] = ()
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
@@ -66,6 +68,8 @@ def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now
         entries=journal.between(week.start, week.end),
         came_back=journal.came_back(week.start, week.end),
         moved=journal.moved(week.start, week.end),
+        overruled=journal.overruled(week.start, week.end),
+        wrote=journal.answered(week.start, week.end),
         sources=[Source(one.source, one.read, one.fault) for one in index.sources() if one.fault],
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
         history=_history(journal, week, rhythm),

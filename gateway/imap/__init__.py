@@ -25,6 +25,7 @@ T = TypeVar("T")
 _BATCH = 200  # mails a FETCH; less where they are over _BATCH_BYTES in all
 _BATCH_BYTES = 4 * 1024 * 1024
 _UIDS = 500  # UIDs a command; servers limit the length of a line
+_IDS = 20  # Message-IDs a SEARCH, for the same reason
 _ANSWER = 90_000  # UIDs an answer to SEARCH; imaplib takes a line of 1,000,000 bytes at most
 _TRIES = 5  # of a command for mails that another session keeps removing
 _MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
@@ -111,6 +112,15 @@ class Session:
         self._exists = self._selected.exists
         return self._selected
 
+    def status(self, folder: str) -> tuple[int, int]:
+        """UIDVALIDITY and UIDNEXT of a folder, without going there."""
+        with told(f"asking after {folder!r} on {self.place}"):
+            try:
+                found = self._client.folder_status(self._folders.path(folder), ["UIDVALIDITY", "UIDNEXT"])
+            except IMAPClientError as exc:
+                raise self._folders.missing(folder, exc) or exc from None
+        return int(found.get(b"UIDVALIDITY", 0)), int(found.get(b"UIDNEXT", 0))
+
     def ensure(self, folder: str) -> None:
         """Make a folder if it is not there."""
         self._folders.ensure(folder)
@@ -133,12 +143,36 @@ class Session:
         """All UIDs of the selected folder from `since` on."""
         return self._search("ALL", since)
 
-    def find_message_id(self, folder: str, message_id: str) -> list[int]:
-        """UIDs of the mails in a folder that carry a Message-ID; none for one that is not well formed."""
+    def message_ids(self, *, since: int) -> dict[int, str]:
+        """The Message-IDs of the selected folder's mails from a UID on; without those marked for deletion."""
+        return dict(self._message_ids(self._search("UNDELETED", since)))
+
+    def which_lie_in(self, folder: str, message_ids: Iterable[str]) -> frozenset[str]:
+        """Those of some Message-IDs under which a mail lies in a folder that is not marked for deletion."""
+        self.select(folder)
+        wanted = frozenset(filter(_MESSAGE_ID.fullmatch, message_ids))
+        found: set[str] = set()
+        for part in _parts(sorted(wanted), _IDS):
+            terms = [f"HEADER Message-ID {quoted(message_id)}" for message_id in part]
+            found.update(
+                message_id for _, message_id in self._message_ids(self._search(f"UNDELETED {_any_of(terms)}", 1))
+            )
+        return wanted & found
+
+    def _message_ids(self, uids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        for uid, block in self.headers(uids, ["Message-ID"]):
+            if found := _MESSAGE_ID.search(block.decode("latin-1")):
+                yield uid, found[0]
+
+    def find_message_id(self, folder: str, message_id: str, *, undeleted: bool = False) -> list[int]:
+        """UIDs of the mails in a folder that carry a Message-ID; none for one that is not well formed.
+
+        `undeleted`: without those marked for deletion.
+        """
         if not _MESSAGE_ID.fullmatch(message_id):
             return []
         self.select(folder)
-        return self._search(f"HEADER Message-ID {quoted(message_id)}", 1)
+        return self._search(f"{'UNDELETED ' if undeleted else ''}HEADER Message-ID {quoted(message_id)}", 1)
 
     def _search(self, term: str, since: int) -> list[int]:
         found: set[int] = set()
@@ -303,9 +337,9 @@ class Session:
             self._client.idle_done()
 
 
-def _parts(uids: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(uids), _UIDS):
-        yield list(uids[start : start + _UIDS])
+def _parts(items: Sequence[T], size: int = _UIDS) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
 
 
 def _terms(criteria: Sequence[tuple[str, ...]]) -> list[str]:

@@ -17,12 +17,14 @@ from gateway.cases import INVITES
 from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
+from gateway.journal.conversation import Conversation, Outcome
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
 from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
+from gateway.journal.whereabouts import Whereabouts
 from gateway.journal.words import StandingWords
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
 
@@ -50,6 +52,15 @@ class Ruling:
     letter_id: str | None = None
     policy: str = ""  # fingerprint of the policy it rests on
     answers: str | None = None  # Message-ID of the mail itself
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer at the owner's word: to which mail, its account (`explain --json`) and how it goes out."""
+
+    entry: Entry
+    account: dict[str, Any]
+    ruling: Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,16 @@ class Journal:
         """One transaction around all that is done in the journal it gives: on disk as a whole, or not at all."""
         with self.store.together() as store:
             yield replace(self, store=store)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What inviters wrote back."""
+        return Conversation(self.store, self.owner)
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """Where mails lie, as against where the journal has put them."""
+        return Whereabouts(self.store, self.owner)
 
     # Taking in
 
@@ -214,6 +235,7 @@ class Journal:
                     judged=now,
                     policy=ruling.policy,
                     recipient=ruling.recipient,
+                    template=(account["reply"] or {}).get("template"),
                     not_before=ruling.not_before,
                     settled=now,
                 )
@@ -299,7 +321,7 @@ class Journal:
         )
 
     def filed(self, entry: Entry, folder: str, now: datetime) -> None:
-        """Note that a mail lies where it belongs."""
+        """Note in which folder a mail lies now."""
         with self.store.write() as connection:
             connection.execute(update(entries).where(entries.c.id == entry.id).values(filed=folder))
             self._append(connection, now, "filed", folder, entry.id, None)
@@ -334,6 +356,10 @@ class Journal:
         """The entry as it stands now."""
         return self._find(entries.c.id == entry_id)[0]
 
+    def entry_of(self, key: str) -> Entry:
+        """The entry of the mail with this key, which was taken in."""
+        return self._find(entries.c.key == key)[0]
+
     def between(self, start: datetime, end: datetime) -> list[Entry]:
         """Entries taken in, or settled, in a span of time."""
         return self._find(
@@ -363,10 +389,10 @@ class Journal:
         with self.store.read() as connection:
             return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
 
-    def next_wake(self) -> datetime | None:
-        """When the next held or postponed answer comes due."""
+    def next_wake(self, since: datetime) -> datetime | None:
+        """When the next held or postponed answer comes due; what was due by `since` waits for something else."""
         query = select(func.min(entries.c.not_before)).where(
-            entries.c.owner == self.owner, entries.c.state.in_(WAITING)
+            entries.c.owner == self.owner, entries.c.state.in_(WAITING), entries.c.not_before > since
         )
         with self.store.read() as connection:
             found: datetime | None = connection.execute(query).scalar()
@@ -374,10 +400,25 @@ class Journal:
 
     def moved(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
         """Cases that a changed policy or changed records moved in a span of time, and from where to where."""
+        return self._told("moved", start, end)
+
+    def overruled(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
+        """Cases that the owner decided in a span of time, and how: by which move or command."""
+        return self._told("overruled", start, end)
+
+    def answered(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
+        """Cases in which the inviter wrote back in a span of time, and what."""
+        return self._told("answered", start, end)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What became of the letters, a template each."""
+        return self.conversation.outcomes()
+
+    def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (
             select(cases.c.number, events.c.why)
             .join(cases, events.c.case_id == cases.c.id)
-            .where(events.c.owner == self.owner, events.c.what == "moved")
+            .where(events.c.owner == self.owner, events.c.what == what)
             .where(events.c.at >= start, events.c.at < end)
             .order_by(events.c.id)
         )
@@ -409,39 +450,53 @@ class Journal:
         with self.store.read() as connection:
             return [Event(at=row.at, what=row.what, why=row.why) for row in connection.execute(query)]
 
-    def sent_letter(self, message_id: str) -> bool:
-        """Whether an answer of ours went out under this Message-ID."""
-        return bool(self._find(entries.c.letter_id == message_id, entries.c.state.in_(ON_THE_WIRE)))
-
     # The owner's word
 
-    def overrule(self, case: Case, verdict: Verdict, why: str, now: datetime, *, quietly: bool = False) -> None:
-        """Record the owner's decision over the policy's; a waiting answer it contradicts is taken back."""
+    def overrule(
+        self,
+        case: Case,
+        verdict: Verdict,
+        why: str,
+        now: datetime,
+        *,
+        answer: Answer | None = None,
+        quietly: bool = False,
+    ) -> bool:
+        """Record the owner's decision over the policy's, with the answer it calls for, if any.
+
+        A waiting answer that the decision contradicts is taken back. False when the answer asked for went out
+        meanwhile.
+        """
         with self.store.write() as connection:
             casebook.overrule(connection, case, verdict, now)
-            self._append(connection, now, f"owner: {verdict}"[:24], why, None, case)
+            self._append(connection, now, "overruled", why, None, case)
             if quietly or verdict is not Verdict.DECLINE:
-                waiting = _entries.find(
-                    connection, self.owner, entries.c.case_id == case.id, entries.c.state.in_(WAITING)
-                )
-                for entry in waiting:
-                    _entries.settle(connection, self.owner, entry, State.CLOSED, now, why=why)
+                _entries.take_back(connection, self.owner, case, why, now)
+            return answer is None or self._answer(connection, answer, now)
 
-    def answer(self, entry: Entry, account: dict[str, Any], ruling: Ruling, now: datetime) -> bool:
+    def answer(self, answer: Answer, now: datetime) -> bool:
         """Set an answer the owner asked for on its way; False when one went out meanwhile."""
-        unanswered = set(State) - set(ON_THE_WIRE)
         with self.store.write() as connection:
-            took = _entries.settle(
-                connection, self.owner, entry, ruling.state, now,
-                why=ruling.why, not_before=ruling.not_before, only_from=unanswered,
-            )  # fmt: skip
-            if took:
-                connection.execute(
-                    update(entries)
-                    .where(entries.c.id == entry.id)
-                    .values(judgement=account, recipient=ruling.recipient, letter_id=ruling.letter_id)
+            return self._answer(connection, answer, now)
+
+    def _answer(self, connection: Connection, answer: Answer, now: datetime) -> bool:
+        entry, ruling, unanswered = answer.entry, answer.ruling, set(State) - set(ON_THE_WIRE)
+        took = _entries.settle(
+            connection, self.owner, entry, ruling.state, now,
+            why=ruling.why, not_before=ruling.not_before, only_from=unanswered,
+        )  # fmt: skip
+        if took:
+            connection.execute(
+                update(entries)
+                .where(entries.c.id == entry.id)
+                .values(
+                    judgement=answer.account,
+                    recipient=ruling.recipient,
+                    template=(answer.account["reply"] or {}).get("template"),
+                    letter_id=ruling.letter_id,
                 )
-            return took
+            )
+        return took
 
     def begin(self, now: datetime) -> None:
         """Note when the service first looked after this owner; later calls change nothing."""

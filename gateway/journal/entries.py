@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
-from gateway.model import Channel, Entry, Place, Reply, State
+from gateway.model import Case, Channel, Entry, Place, Reply, State
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
@@ -237,6 +237,12 @@ def settle(
     if took.rowcount == 1:
         append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
     return took.rowcount == 1
+
+
+def take_back(connection: Connection, owner: str, case: Case, why: str, now: datetime) -> None:
+    """Close the answers of a case that still wait."""
+    for entry in find(connection, owner, entries.c.case_id == case.id, entries.c.state.in_(WAITING)):
+        settle(connection, owner, entry, State.CLOSED, now, why=why)
 
 
 def recover(connection: Connection, owner: str, now: datetime) -> Iterable[Entry]:

@@ -22,9 +22,10 @@ def erase(connection: Connection, owner: str, who: str, now: datetime) -> int:
         connection.execute(
             update(cases).where(cases.c.id == case_id).values(inviter=_NOBODY, profile=None, person_name=None)
         )
+        answers = select(events.c.entry_id).where(events.c.case_id == case_id, events.c.entry_id.is_not(None))
         connection.execute(
             update(entries)
-            .where(entries.c.case_id == case_id)
+            .where((entries.c.case_id == case_id) | entries.c.id.in_(answers))
             .values(raw=None, judgement=None, recipient=None, message_id=None, why=_ERASED)
         )
         connection.execute(delete(standing).where(standing.c.case_id == case_id, standing.c.scope == Scope.PERSON))

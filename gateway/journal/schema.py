@@ -57,7 +57,7 @@ cases = Table(
     Column("opened", Utc, nullable=False),
     Column("inviter", JSON, nullable=False),  # model.Person
     Column("verdict", String, nullable=False),
-    Column("decided_by", String, nullable=False),  # "policy" or "owner"
+    Column("decided_by", String, nullable=False),  # "policy", "owner" or "answer"
     Column("changed", Utc, nullable=False),
     UniqueConstraint("owner", "number"),
 )
@@ -99,6 +99,7 @@ entries = Table(
 )
 Index("entries_state", entries.c.owner, entries.c.state, entries.c.not_before)
 Index("entries_case", entries.c.case_id)
+Index("entries_message_id", entries.c.owner, entries.c.message_id)
 Index("entries_recipient", entries.c.owner, entries.c.recipient)
 Index("entries_letter", entries.c.owner, entries.c.letter_id)
 Index("entries_claimed", entries.c.owner, entries.c.claimed)
@@ -120,6 +121,7 @@ events = Table(
 )
 Index("events_owner", events.c.owner, events.c.id)
 Index("events_case", events.c.case_id)
+Index("events_entry", events.c.entry_id)
 Index("events_at", events.c.owner, events.c.at)
 
 # How far a mailbox folder has been read.

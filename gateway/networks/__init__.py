@@ -38,6 +38,11 @@ def networks() -> tuple[Network, ...]:
     return tuple(cast("Network", importlib.import_module(f"{__name__}.{name}")) for name in names)
 
 
+def criteria() -> tuple[tuple[str, str], ...]:
+    """What a mailbox is asked for: IMAP search keys and values, of which a network's mail fulfils one."""
+    return tuple(criterion for network in networks() for criterion in network.SEARCH)
+
+
 def recognise(mail: Mail) -> Notification | None:
     """What the mail says, None for a mail of no network; Ambiguous when two claim it, Unreadable for a strange form."""
     found = [notification for network in networks() if (notification := network.parse(mail))]
@@ -80,8 +85,10 @@ def by_subject(mail: Mail, network: str, forms: Sequence[tuple[Kind, str]], *, l
     for kind, form in forms:
         if found := re.fullmatch(form, mail.subject, re.IGNORECASE):
             names = found.groupdict()
-            inviter = Person(name=names.get("name") or names.get("other")) if kind in INVITES else None
-            return Notification(network, kind, inviter, language=language)
+            name = names.get("name") or names.get("other")
+            inviter = Person(name=name) if kind in INVITES else None
+            accepted_by = name if kind is Kind.ACCEPTED else None
+            return Notification(network, kind, inviter, language=language, accepted_by=accepted_by)
     return Notification(network, Kind.OTHER, language=language)
 
 

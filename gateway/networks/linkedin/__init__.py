@@ -30,7 +30,9 @@ def parse(mail: Mail) -> Notification | None:
         return None
     kind = kind_of(mail)
     if kind not in INVITES:
-        return Notification(NAME, kind, language=words.language_of(mail.text), limit=_LIMIT)
+        accepted_by = _called(mail) if kind is Kind.ACCEPTED else None
+        language = words.language_of(mail.text)
+        return Notification(NAME, kind, language=language, accepted_by=accepted_by, limit=_LIMIT)
     if len(mail.text) > _LONGEST_TEXT or len(mail.html) > _LONGEST_PAGE:
         raise Unreadable("an invitation much longer than LinkedIn's", network=NAME)
     layout = layout_of(mail.text, mail.html, Lead(_called(mail), kind is Kind.REMINDER))

@@ -1,0 +1,89 @@
+"""Where mails lie, as against where we put them: by this a move of the owner's is told from one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from sqlalchemy import select
+
+from gateway.journal.entries import find
+from gateway.journal.schema import entries, events
+from gateway.journal.store import Store, append
+from gateway.model import Entry
+
+_PART = 1000  # Message-IDs a query
+_FILING, _FILED = "filing", "filed"
+_UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The places of one owner's mails."""
+
+    store: Store
+    owner: str
+
+    def known(self, message_ids: Iterable[str]) -> frozenset[str]:
+        """Those that are Message-IDs of mails in the journal."""
+        found: set[str] = set()
+        with self.store.read() as connection:
+            for part in _parts(message_ids):
+                query = select(entries.c.message_id).where(
+                    entries.c.owner == self.owner, entries.c.message_id.in_(part)
+                )
+                found.update(connection.execute(query).scalars())
+        return frozenset(found)
+
+    def elsewhere(self, folder: str, message_ids: Iterable[str]) -> list[Entry]:
+        """The mails with these Message-IDs that the journal does not have in this folder."""
+        other = entries.c.filed.is_(None) | (entries.c.filed != folder)
+        with self.store.read() as connection:
+            return [
+                entry
+                for part in _parts(message_ids)
+                for entry in find(connection, self.owner, entries.c.message_id.in_(part), other)
+            ]
+
+    def filing(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
+        """Note the intent to put mails into a folder, before it is done."""
+        with self.store.write() as connection:
+            for entry in mails:
+                append(
+                    connection, owner=self.owner, at=now, what=_FILING, why=folder,
+                    entry_id=entry.id, case_id=entry.case_id,
+                )  # fmt: skip
+
+    def bound_for(self, entry: Entry) -> str | None:
+        """The folder that we meant to put a mail into; None when it is written down where it lies since."""
+        what, folder = self._last(entry, _FILING, _FILED)
+        return folder if what == _FILING else None
+
+    def undecided(self, entry: Entry, why: str, now: datetime) -> None:
+        """Note why a mail's place decides nothing yet, once."""
+        if self._last(entry, _UNDECIDED, _FILED) == (_UNDECIDED, why):
+            return
+        with self.store.write() as connection:
+            append(
+                connection, owner=self.owner, at=now, what=_UNDECIDED, why=why, entry_id=entry.id, case_id=entry.case_id
+            )
+
+    def _last(self, entry: Entry, *what: str) -> tuple[str, str]:
+        """The last event of these kinds: which, and its words."""
+        query = (
+            select(events.c.what, events.c.why)
+            .where(events.c.owner == self.owner, events.c.entry_id == entry.id, events.c.what.in_(what))
+            .order_by(events.c.id.desc())
+            .limit(1)
+        )
+        with self.store.read() as connection:
+            found = connection.execute(query).first()
+        return (found.what, found.why) if found else ("", "")
+
+
+def _parts(message_ids: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(message_ids)
+    while part := list(islice(rest, _PART)):
+        yield part
