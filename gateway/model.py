@@ -163,6 +163,7 @@ class Provenance:
     why: str
     reply_to_trusted: bool = False  # DESIGN's four conditions all hold
     reply_to_why: str = ""
+    sent_to_owner: bool = True  # To names an address of the owner's, or the owner told none
 
 
 @dataclass(frozen=True, slots=True)

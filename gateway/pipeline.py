@@ -207,8 +207,8 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
             State.CLOSED, f"the invitation is older than {FRESH.days} days: it is answered only if you say so"
         )
     if owner.hold:
-        return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to.lower())
-    return Ruling(State.DUE, recipient=reply.to.lower())
+        return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to)
+    return Ruling(State.DUE, recipient=reply.to)
 
 
 @dataclass(frozen=True, slots=True)

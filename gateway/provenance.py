@@ -63,8 +63,17 @@ def authenticate(mail: Mail, trust: Trust) -> Provenance:
     else:
         proof = _read(mail, organisation, trust.authserv_id, results)
     why_not = _why_not_reply_to(mail, trust, proof, organisation)
-    reason = why_not or "signed for you, and Reply-To with it"
-    return Provenance(proof.authentic, proof.why, reply_to_trusted=why_not is None, reply_to_why=reason)
+    return Provenance(
+        proof.authentic,
+        proof.why,
+        reply_to_trusted=why_not is None,
+        reply_to_why=why_not or "signed for you, and Reply-To with it",
+        sent_to_owner=not trust.own or _is_for(mail, trust.own),
+    )
+
+
+def _is_for(mail: Mail, own: frozenset[str]) -> bool:
+    return not own.isdisjoint(one.address.lower() for one in mail.to)
 
 
 def organisational_domain(domain: str) -> str:
@@ -209,7 +218,7 @@ def _why_not_reply_to(mail: Mail, trust: Trust, proof: _Proof, organisation: str
         return "the signature covers only a part of the mail"
     if "to" not in signature.fields:
         return "the signature does not cover to whom it was sent"
-    if not trust.own & {one.address.lower() for one in mail.to}:
+    if not _is_for(mail, trust.own):
         return "it was sent to somebody else"
     if "reply-to" in signature.fields or proof.first_hand:
         return None

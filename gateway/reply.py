@@ -20,6 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from gateway.errors import BadTemplate
 from gateway.model import Channel, Decision, Findings, Reply, Verdict
 from gateway.networks import is_within, networks
+from gateway.people.keys import address_key
 from gateway.policy import Policy, group_for
 from gateway.rules import Group
 from gateway.salutation import NOBODY, Salutation, salutation
@@ -225,7 +226,7 @@ class Replies:
         return Channel.PASTE, None
 
     def _reaches_a_person(self, address: str | None) -> bool:
-        if address is None or address.lower() in self.policy.own or not _ADDRESS.fullmatch(address):
+        if address is None or address_key(address) in self.policy.own or not _ADDRESS.fullmatch(address):
             return False
         local, _, domain = address.lower().rpartition("@")
         in_network = any(is_within(domain, network) for network in self._network_domains)

@@ -58,7 +58,7 @@ def _answer(owner: Owner, journal: Journal, entry: Entry, case: Case, now: datet
         State.HELD if owner.hold else State.DUE,
         why="declined by the owner",
         not_before=now + owner.hold if owner.hold else None,
-        recipient=reply.to.lower(),
+        recipient=reply.to,
         letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
     )
     if not journal.answer(entry, account(replace(judged, decision=decision, reply=reply), None), held, now):

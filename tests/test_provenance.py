@@ -185,6 +185,25 @@ def test_a_mail_replayed_to_somebody_else_is_not_answered() -> None:
     assert trusted(*GENUINE, signature(), REPLY, body=other) == (False, "it was sent to somebody else")
 
 
+@pytest.mark.parametrize(
+    ("fields", "own", "sent_to_owner"),
+    [
+        (["To: Ada Miller <ada@example.org>"], "ada@example.org", True),
+        (["To: eve@example.net, ADA@example.org"], "ada@example.org", True),
+        (["To: eve@example.net"], "ada@example.org", False),
+        (["To: eve@example.net", "Cc: ada@example.org"], "ada@example.org", False),
+        (["To: undisclosed-recipients:;"], "ada@example.org", False),
+        ([], "ada@example.org", False),
+        (["To: eve@example.net"], "", True),  # nobody said who the owner is
+    ],
+)
+def test_a_mail_is_the_owners_only_if_to_says_so(fields: list[str], own: str, sent_to_owner: bool) -> None:
+    body = [line for line in BODY if not line.startswith("To:")] + fields
+    trust = Trust((MX,), frozenset({own} - {""}))
+
+    assert authenticate(parse(mail(*GENUINE, body=body)), trust).sent_to_owner is sent_to_owner
+
+
 def test_a_copy_that_somebody_added_vouches_for_no_recipient() -> None:
     other = [line.replace("ada@example.org", "eve@example.org") for line in BODY]
 

@@ -22,6 +22,7 @@ from gateway.journal.schema import cases, cursors, digests, entries, events, fac
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
+from gateway.people.keys import address_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,14 @@ class Ruling:
     state: State
     why: str = ""
     not_before: datetime | None = None
-    recipient: str | None = None
+    recipient: str | None = None  # the address
     letter_id: str | None = None
     policy: str = ""  # fingerprint of the policy it rests on
     answers: str | None = None  # Message-ID of the mail itself
+
+    @property
+    def mailbox(self) -> str | None:
+        return address_key(self.recipient) if self.recipient else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.recipient,
+                    recipient=ruling.mailbox,
                     template=decision.template,
                     letter_id=ruling.letter_id,
                     not_before=ruling.not_before,
@@ -188,7 +193,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.recipient,
+                    recipient=ruling.mailbox,
                     not_before=ruling.not_before,
                     settled=now,
                 )
@@ -382,7 +387,7 @@ class Journal:
                 connection.execute(
                     update(entries)
                     .where(entries.c.id == entry.id)
-                    .values(judgement=account, recipient=ruling.recipient, letter_id=ruling.letter_id)
+                    .values(judgement=account, recipient=ruling.mailbox, letter_id=ruling.letter_id)
                 )
             return took
 

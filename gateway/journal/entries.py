@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
 from gateway.model import Channel, Entry, Place, Reply, State
+from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
@@ -131,9 +132,13 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     return None
 
 
+def _recipient(entry: Entry) -> str:
+    return address_key(entry.reply.to) if entry.reply and entry.reply.to else ""
+
+
 def _blocked(connection: Connection, owner: str, entry: Entry, now: datetime) -> Denied | None:
     """Whether mail to this address came back lately."""
-    recipient = (entry.reply.to or "").lower() if entry.reply else ""
+    recipient = _recipient(entry)
     query = (
         select(func.max(events.c.at))
         .join(entries, events.c.entry_id == entries.c.id)
@@ -165,7 +170,7 @@ def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-    recipient = entry.reply.to if entry.reply else None
+    recipient = _recipient(entry)
     own_case = select(entries.c.case_id).where(entries.c.id == entry.id).scalar_subquery()
     same_person = select(cases.c.id).where(
         cases.c.owner == owner,
@@ -190,7 +195,7 @@ def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: L
 
 
 def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-    domain = (entry.reply.to or "").rpartition("@")[2] if entry.reply else ""
+    domain = _recipient(entry).rpartition("@")[2]
     into_domain = entries.c.recipient.endswith(f"@{domain}", autoescape=True)
     budgets = (
         (limits.per_hour, timedelta(hours=1), None, "an hour"),
