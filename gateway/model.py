@@ -332,7 +332,6 @@ class Entry:
     state: State
     taken_in: datetime
     tries: int
-    raw: bytes | None = field(default=None, repr=False)  # None once retention has dropped it
     message_id: str | None = None
     case_id: int | None = None
     case: str | None = None  # "c17"

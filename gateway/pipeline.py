@@ -136,7 +136,7 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
         return
     try:
-        mail = parse(entry.raw or b"")
+        mail = parse(journal.raw(entry) or b"")
         _hear_of_bounces(mail, journal, now)
         judgement = judge(mail, owner, JournalFiles(journal))
     except (Unreadable, Ambiguous) as exc:
@@ -179,7 +179,7 @@ def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
 def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
     """Judge a case that still waits by today's policy and records, and move it where the verdict is another."""
     before = entry.judgement
-    mail = parse(entry.raw or b"")
+    mail = parse(journal.raw(entry) or b"")
     judgement = judge(mail, owner, JournalFiles(journal))
     told = account(judgement, None)
     if before is None or (before["verdict"], before["reply"]) == (told["verdict"], told["reply"]):

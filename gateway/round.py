@@ -15,7 +15,7 @@ from gateway import bounces
 from gateway.config import Config
 from gateway.digest import Rhythm, Week, as_mail, compose
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
-from gateway.filing import Filing
+from gateway.filing import ANSWERED, Filing
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.letter import letter_id
@@ -66,7 +66,6 @@ class Round:
     def _run(self) -> float:
         self._start()
         self.upkeep.daily()
-        self._send()
         self._report()
         session = self._connected()
         fresh = self.records.refresh(session)
@@ -74,7 +73,7 @@ class Round:
         self._judge(again=fresh)
         self.filing.file(session)
         self.filing.release(session)
-        self._send()
+        self._send(session)
         self.filing.copy(session)
         return self._listen(session)
 
@@ -149,16 +148,18 @@ class Round:
 
     # Sending
 
-    def _send(self) -> None:
+    def _send(self, session: Session) -> None:
         """Send what is due; a server that lets nothing through is not asked again in this round."""
         now = self.clock()
         if self.config.delivery.mode != "send" or self.journal.fact(PAUSED):
             return
         for entry in self.journal.due(now):
-            if (
-                self.journal.fact(PAUSED)
-                or deliver(entry, self.owner, self.journal, self.post, self.clock) is State.DUE
-            ):
+            if self.journal.fact(PAUSED):
+                return
+            if self.filing.went_out(session, entry):
+                self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
+                log.warning("%s not sent: %s", entry.key[:8], ANSWERED)
+            elif deliver(entry, self.owner, self.journal, self.post, self.clock) is State.DUE:
                 return
 
     # Reporting
