@@ -274,8 +274,12 @@ def _put_off(journal: Journal, entry: Entry, exc: SendFailed, now: datetime) -> 
         return _end(journal, entry, State.REFUSED, now, str(exc))
     if now - entry.taken_in > GIVE_UP:
         return _end(journal, entry, State.REFUSED, now, f"gave up after {GIVE_UP.days} days: {exc}")
-    wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(entry.sends, 10))
-    return _end(journal, entry, State.DUE, now, str(exc), not_before=now + wait)
+    return _end(journal, entry, State.DUE, now, str(exc), not_before=now + retry_after(entry.sends))
+
+
+def retry_after(refusals: int) -> timedelta:
+    """How long to leave a mail server in peace that has refused so often before."""
+    return min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(refusals, 10))
 
 
 def _end(

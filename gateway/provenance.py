@@ -17,6 +17,8 @@ from gateway.signatures import MOST, Signature, signatures_of, verify
 
 _FROM_HOST = re.compile(r"^from\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
 _BY_HOST = re.compile(r"\bby\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
+# A name without a dot, of a network of one's own, or an address.
+_PRIVATE = re.compile(r"[^.]+|.+\.(?:internal|intern|local|lan|localdomain|home\.arpa|corp|private)|[\d.]+|.*:.*")
 _FAILED = frozenset({"fail", "permerror", "policy"})
 _SHORT_SUFFIX = 3  # letters: "co.uk", "com.au", "gov.br" are suffixes, "linkedin.com" is none
 _NO_REPLY = re.compile(r"(do)?[-_.]?not?[-_.]?reply|mailer-daemon|postmaster|bounces?([-+].*)?|nobody", re.IGNORECASE)
@@ -131,15 +133,28 @@ def _own_results(mail: Mail, authserv_id: tuple[str, ...]) -> Iterator[_Result]:
 def _above_the_border(headers: Iterable[tuple[str, str]], authserv_id: tuple[str, ...]) -> list[tuple[str, str]]:
     """The fields above the Received line our server wrote on taking the mail from outside.
 
-    None where there is no such line: then it cannot be told which lines are ours.
+    None where there is no such line, or where a stranger's server stands above it, which may have made it up: then it
+    cannot be told which lines are ours.
     """
     above: list[tuple[str, str]] = []
     homes = {organisational_domain(name) for name in authserv_id}
     for name, value in headers:
-        if name.lower() == "received" and _came_from_outside(value, authserv_id, homes):
-            return above
+        if name.lower() == "received":
+            if _came_from_outside(value, authserv_id, homes):
+                return above
+            if _is_elsewhere(value, homes):
+                return []
         above.append((name, value))
     return []
+
+
+def _is_elsewhere(received: str, homes: set[str]) -> bool:
+    """Whether a server took the mail over that is neither the owner's nor behind one, as private names are."""
+    by, sender = _BY_HOST.search(received), _FROM_HOST.search(received)
+    if by is None or sender is None:
+        return False
+    host = by["host"].lower().strip("[]").rstrip(".")
+    return not _PRIVATE.fullmatch(host) and not any(_aligned(host, home) for home in homes)
 
 
 def _came_from_outside(received: str, authserv_id: tuple[str, ...], homes: set[str]) -> bool:

@@ -107,6 +107,21 @@ def test_without_a_border_it_cannot_be_told_whose_line_it_is() -> None:
     assert verdict(results(PASS), elsewhere) is Authentic.NONE
 
 
+@pytest.mark.parametrize(
+    ("hop", "outcome"),
+    [
+        (f"Received: from {MX} by mailstore7 (Cyrus) with LMTP; now", Authentic.PASS),
+        (f"Received: from {MX} by compute5.internal with LMTP; now", Authentic.PASS),
+        ("Received: by 2002:ab3:6c8:0:b0:1f7 with SMTP id x; now", Authentic.PASS),
+        (f"Received: from {MX} by [10.0.0.7] with ESMTP; now", Authentic.PASS),
+        (f"Received: from {MX} by mx.elsewhere.example with ESMTPS id 4; now", Authentic.NONE),
+        ("Received: from evil.example by imap.elsewhere.example with ESMTPS id 4; now", Authentic.NONE),
+    ],
+)
+def test_a_border_behind_a_strangers_server_may_be_made_up(hop: str, outcome: Authentic) -> None:
+    assert verdict(hop, results(PASS), BORDER) is outcome
+
+
 def test_without_a_configured_name_nothing_is_believed() -> None:
     assert verdict(results(PASS), BORDER, trust=Trust((), frozenset())) is Authentic.NONE
 
