@@ -279,7 +279,8 @@ def _put_off(journal: Journal, entry: Entry, exc: SendFailed, now: datetime) -> 
 
 def retry_after(refusals: int) -> timedelta:
     """How long to leave a mail server in peace that has refused so often before."""
-    return min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(refusals, 10))
+    doubled: timedelta = _FIRST_RETRY * 2 ** min(refusals, 10)
+    return min(_LONGEST_RETRY, doubled)
 
 
 def _end(

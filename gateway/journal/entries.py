@@ -292,7 +292,10 @@ def recover(connection: Connection, owner: str, now: datetime) -> Iterable[Entry
 
 
 def first_damaged(connection: Connection, owner: str) -> int | None:
-    """The id of the first entry with an answer that is not what the events say of it; None when all are."""
+    """The id of the first entry in no state there is, or with an answer that is not what the events say of it."""
+    unknown = select(entries.c.id).where(entries.c.owner == owner, entries.c.state.not_in(tuple(State))).limit(1)
+    if (found := connection.execute(unknown).scalar()) is not None:
+        return int(found)
     said: dict[int, list[str]] = {}
     claimed: dict[int, datetime] = {}
     columns = (events.c.entry_id, events.c.what, events.c.why, events.c.at)

@@ -35,7 +35,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
     @contextmanager
@@ -43,11 +43,11 @@ class Store:
         try:
             with self.engine.connect().execution_options(**{_READS: True}) as connection:
                 yield connection
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
 
-def _plain(exc: SQLAlchemyError) -> str:
+def _plain(exc: Exception) -> str:
     # SQLAlchemy's own text quotes the statement with its values: mail, addresses.
     return str(getattr(exc, "orig", None) or type(exc).__name__)
 
