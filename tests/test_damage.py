@@ -33,7 +33,7 @@ from tests.test_story import owner
 __all__ = ["owner", "scene"]  # the fixtures
 
 START = MONDAY - timedelta(days=5)
-FLIPS = 120
+FLIPS = 80
 
 
 def reopened(scene: Scene) -> Scene:

@@ -38,7 +38,7 @@ FLOORS = (
         "explain",
     ),
     ("config",),
-    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
+    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "secrecy", "archive"),
     ("pipeline", "digest", "reading", "replay", "page", "card"),
     ("state", "records", "owner", "filing", "upkeep", "round", "review"),
     ("check",),
