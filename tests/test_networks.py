@@ -243,6 +243,12 @@ def test_what_a_page_hides_is_not_read() -> None:
     assert [line.text for line in lines_of(page)] == ["Hello Bob", "next line", "", "far line", "", "cell"]
 
 
+def test_what_a_page_says_steers_no_terminal_and_turns_no_direction_of_writing() -> None:
+    (line,) = lines_of("<p>a&#155;31mb&#x202e;c&#8294;d&#27;[2Je\x1b\x9b\u202ef</p>")
+
+    assert line.text == "a›31mbcd[2Jef"
+
+
 def test_an_emoji_of_several_people_stays_whole() -> None:
     family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 

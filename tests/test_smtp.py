@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from gateway import smtp
+from gateway import smtp, tls
 from gateway.config import Secret, Smtp
 from gateway.demo import certificate
 from gateway.demo.background import Background
@@ -244,6 +245,13 @@ def test_the_system_does_not_trust_a_certificate_that_signs_for_itself(server: S
         send(server, to=account(server).model_copy(update={"ca_file": None}))
 
     assert "AUTH" not in server.verbs
+
+
+def test_what_encrypts_is_never_older_than_tls_1_2_and_always_verifies(certified: Certificate) -> None:
+    for context in (tls.context(None), tls.context(certified.chain)):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
 
 
 def test_a_stripped_starttls_stops_everything(certified: Certificate) -> None:
