@@ -142,7 +142,7 @@ def _answering(owner: Owner, journal: Journal, case: Case, now: datetime, saying
     """The deed that declines a case and sets an answer on its way, if a mail reaches the inviter."""
     entries = journal.of_case(case)
     answered = any(entry.state in ON_THE_WIRE for entry in entries)
-    entry = next((entry for entry in entries if entry.raw), None)
+    entry = next((entry for entry in entries if journal.raw(entry)), None)
     answer = _answer(owner, journal, entry, now, saying) if entry and not answered else None
 
     def write(one: Journal) -> str:
@@ -161,7 +161,7 @@ def _answering(owner: Owner, journal: Journal, case: Case, now: datetime, saying
 def _answer(owner: Owner, journal: Journal, entry: Entry, now: datetime, saying: _Saying) -> Answer | None:
     """The answer to give; None where there is none, or the mail cannot be read any more."""
     try:
-        judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
+        judged = judge(parse(journal.raw(entry) or b""), owner, JournalFiles(journal))
     except (Unreadable, Ambiguous):
         return None
     reply = owner.render(saying.decision, judged.findings) if judged.findings else None

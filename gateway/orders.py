@@ -59,8 +59,8 @@ class Orders:
                 log.warning("%s not obeyed yet: %s", entry.key[:8], exc)
 
     def _obey(self, session: Session, entry: Entry) -> None:
-        now, mail = self.clock(), parse(entry.raw or b"")
-        order = read(mail, self.owner.policy.own)
+        now, mail = self.clock(), parse(self.journal.raw(entry) or b"")
+        order = read(mail, self.owner.policy.addresses)
         if order is None:
             self._put_aside(entry, f"{NOT_OBEYED}it is no command", now)
             return
@@ -99,7 +99,7 @@ class Orders:
 
     def _order_in(self, raw: bytes) -> Order | None:
         try:
-            return read(parse(raw), self.owner.policy.own)
+            return read(parse(raw), self.owner.policy.addresses)
         except Unreadable:
             return None
 

@@ -101,8 +101,9 @@ class Records:
         fresh = known == 0
         for start in range(0, len(uids), _AT_ONCE):
             part = uids[start : start + _AT_ONCE]
-            blocks = [block for _, block in session.headers(part, (*FIELDS, *THREAD))]
-            people = [*correspondents(blocks, mine, direction, folder), *self._answers(blocks, mine, folder)]
+            answers: list[bytes] = []
+            blocks = _noting(answers, (block for _, block in session.headers(part, (*FIELDS, *THREAD))))
+            people = [*correspondents(blocks, mine, direction, folder), *self._answers(answers, mine, folder)]
             keep = self.index.replace if fresh else self.index.merge
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
             fresh = False
@@ -123,3 +124,11 @@ def _invited_as(letter: Entry, person: Acquaintance) -> str | None:
     to = letter.reply.to if letter.reply else None
     same = to and person.address and address_key(to) == address_key(person.address)
     return inviter["name"] if inviter and same else None
+
+
+def _noting(answers: list[bytes], blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks, one at a time, since thousands of big ones would fill the memory; those that may answer us noted."""
+    for block in blocks:
+        if LETTER_ID.search(block.decode("latin-1")):
+            answers.append(block)
+        yield block

@@ -301,7 +301,7 @@ def test_who_is_forgotten_is_forgotten_with_their_answers(declined: Desk) -> Non
 
     rsvpd("forget", "--config", declined.config.path, STRANGER[1])
 
-    assert [entry.raw for entry in declined.journal.entries(*State)] == [None, None]
+    assert [declined.journal.raw(entry) for entry in declined.journal.entries(*State)] == [None, None]
     (case,) = declined.journal.cases()
     assert not any("dare" in event.why for event in declined.journal.history(case))
     declined.journal.verify()
