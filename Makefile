@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check faults install packages clean
+.PHONY: demo test check faults year install packages clean
 
 demo: install
 	@$(BIN)/rsvpd demo
@@ -14,6 +14,10 @@ test: install packages check
 # The long proof: over 600 faults injected into the running service; some eight minutes.
 faults: install packages
 	@$(BIN)/python -m tests.fault_harness
+
+# A year of an owner's under a clock that is moved: 52 summaries, moves, commands and forged ones; some five minutes.
+year: install packages
+	@$(BIN)/python -m tests.year
 
 check: install
 	@$(BIN)/ruff check .
