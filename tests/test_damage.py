@@ -31,6 +31,8 @@ from tests.test_round import MONDAY, Clock, Scene, scene
 from tests.test_story import owner
 
 __all__ = ["owner", "scene"]  # the fixtures
+# PostgreSQL has its own backups, and guards its own pages.
+only_a_file = pytest.mark.parametrize("owner", ["sqlite"], indirect=True)
 
 START = MONDAY - timedelta(days=5)
 FLIPS = 80
@@ -57,6 +59,7 @@ def restored(scene: Scene, backup: Path) -> Scene:
     return reopened(scene)
 
 
+@only_a_file
 @pytest.mark.parametrize("sent_copy", [True, False])
 def test_what_went_out_after_a_backup_does_not_go_out_again_when_it_is_restored(
     scene: Scene, tmp_path: Path, sent_copy: bool
@@ -96,6 +99,7 @@ def reminder_of_olga() -> bytes:
     return reminder("Olga Stranger")
 
 
+@only_a_file
 def test_a_second_service_on_the_same_mailbox_sees_in_sent_that_an_answer_went_out(scene: Scene) -> None:
     scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
     scene.round_at(START)

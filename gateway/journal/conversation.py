@@ -14,6 +14,7 @@ from gateway.journal.entries import find, take_back
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Notification, Person, State, Verdict
+from gateway.people.keys import address_key
 
 _ANSWERED, _NOTED, _CONNECTED, _OFFENDED, _BOUNCED = "answered", "auto-reply", "connected", "offended", "bounced"
 
@@ -45,7 +46,7 @@ class Conversation:
 
     def written_to(self, address: str, since: datetime) -> Entry | None:
         """The latest mail answered to this address since a moment, or about to be."""
-        return self._latest((entries.c.recipient == address.lower()) & (entries.c.settled >= since))
+        return self._latest((entries.c.recipient == address_key(address)) & (entries.c.settled >= since))
 
     def _latest(self, condition: ColumnElement[bool]) -> Entry | None:
         with self.store.read() as connection:
@@ -58,7 +59,7 @@ class Conversation:
             events.c.owner == self.owner, events.c.what == _ANSWERED, events.c.case_id.is_not(None)
         )
         query = (
-            select(entries.c.recipient)
+            select(func.max(entries.c.id))
             .where(
                 entries.c.owner == self.owner,
                 entries.c.recipient.is_not(None),
@@ -70,7 +71,8 @@ class Conversation:
             .limit(most)
         )
         with self.store.read() as connection:
-            return list(connection.execute(query).scalars())
+            latest = find(connection, self.owner, entries.c.id.in_(query))
+        return [entry.reply.to for entry in reversed(latest) if entry.reply and entry.reply.to]
 
     def answered(self, case: Case, entry: Entry, verdict: Verdict, why: str, now: datetime) -> None:
         """Write an answer into its case. The first one gives it this verdict, unless it is accepted already.
