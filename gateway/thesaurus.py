@@ -18,6 +18,15 @@ from gateway.wording import Phrase, fold
 # Endings that make the same word of another: plurals and cases of the languages we read.
 _ENDING = re.compile(r"(?<=\w{4})(?:ies|es|en|er|s|e|n|y|i|o|a)$")
 _SHORT = 4  # letters up to which a word is taken as it is
+# Words of a topic that say nothing without the others: "design" of "timber bridge design".
+_GENERAL = frozenset(
+    "analysis applied applications approach based building business computer computing control culture data design"
+    " development digital early education energy engineering environment european field foundations global health"
+    " history human industry information innovation international language learning local management market material"
+    " method modelling modern network planning policy practice problem process product production project public"
+    " quality research safety science security service social software structure studies study sustainable system"
+    " technique technology theory training women world young".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,15 @@ def _own_words(topic: str) -> Iterator[str]:
 def _related(topic: str) -> Iterator[str]:
     """The terms of the field the topic names, or else of those in its name, and of the fields it comprises."""
     wanted = _stems(topic)
-    named = [known for known in _fields() if wanted in known.names]
+    called = [known for known in _fields() if wanted == known.names[0]]
+    named = called or [known for known in _fields() if wanted in known.names]
     within = [known for known in _fields() if any(_holds(wanted, name) for name in known.names)]
     comprised = [known for known in _fields() if _holds(known.names[0], wanted)]
     for known in (*(named or within), *comprised):
         yield from known.terms
+    if not named:
+        general = set(map(_stem, _GENERAL))
+        yield from (_open(stem) for stem in wanted.split() if len(stem) > _SHORT and stem not in general)
 
 
 def _holds(text: str, words: str) -> bool:
