@@ -108,7 +108,7 @@ class Phrase:
         )
 
     def _first_words(self, element: str) -> frozenset[str]:
-        choices = self.alternatives(element)
+        choices = self.alternatives(element.partition("!")[0])
         found = [None if choice in ("NAME", *_SLOTS) else _FIRST.match(choice.lower()) for choice in choices]
         if not all(found):  # any word may be it
             return frozenset()
@@ -154,9 +154,13 @@ def _sequence(text: str, phrase: Phrase) -> str:
 def _element(element: str, phrase: Phrase) -> str:
     if element.startswith("NAME") and "/" not in element:
         return rf"(?P<name>{_name(phrase)}){element.removeprefix('NAME')}"
-    words = element.removeprefix("!")
-    choices = "|".join(_choice(choice, phrase) for choice in phrase.alternatives(words))
-    return rf"(?!{choices})[^\W_]+" if element.startswith("!") else rf"(?:{choices})"
+    wanted, _, unwanted = element.partition("!")
+    barred = rf"(?!{_choices(unwanted, phrase)})" if unwanted else ""
+    return barred + (_choices(wanted, phrase) if wanted else _SLOTS["WORD"])
+
+
+def _choices(element: str, phrase: Phrase) -> str:
+    return rf"(?:{'|'.join(_choice(choice, phrase) for choice in phrase.alternatives(element))})"
 
 
 def _choice(choice: str, phrase: Phrase) -> str:
