@@ -18,6 +18,7 @@ from gateway.wording import WORD, Phrase, Phrases, bare, fold, plain
 
 # What stands before "but" denies nothing behind it.
 _CLAUSE = re.compile(r"[.!?;:,\n]|\b(?:but|however|aber|sondern|jedoch|mais|pero|sino|mas|maar)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?\n]")
 _LONGEST = 4000  # characters that are read; networks allow 300, old guest forms a few more
 _BEFORE = 3  # words before a phrase in which "not" denies it
 _BEHIND = 2  # and behind it, where the language puts it there
@@ -93,9 +94,26 @@ class Reader:
 def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
     """What a note claims, without what it denies and without what another claim already covers."""
     folded = bare(text)
-    hits = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
-    hits = sorted((hit for hit in hits if not _denied(hit, folded, book)), key=lambda hit: hit.start)
+    harmless = [_Hit(phrase, found) for phrase, found in book.harmless_phrases.find(folded)]
+    found = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
+    told = [hit for hit in found if not any(_makes_harmless(other, hit) for other in harmless)]
+    told = sorted((hit for hit in told if not _denied(hit, folded, book)), key=lambda hit: hit.start)
+    hits = [hit for hit in told if not hit.phrase.hint or _is_seconded(hit, told)]
     yield from (hit for hit in hits if not any(_outdoes(other, hit) for other in hits))
+
+
+def _makes_harmless(harmless: _Hit, hit: _Hit) -> bool:
+    return harmless.signal is hit.signal and harmless.start <= hit.start < harmless.end
+
+
+def _is_seconded(hint: _Hit, hits: Iterable[_Hit]) -> bool:
+    """Whether a hint of another kind stands in the note, and no phrase that says by itself what they hint at."""
+    others = {hit.phrase.hint for hit in hits if hit.signal is hint.signal and not _overlap(hit, hint)}
+    return "" not in others and bool(others - {hint.phrase.hint})
+
+
+def _overlap(one: _Hit, other: _Hit) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _outdoes(claim: _Hit, hit: _Hit) -> bool:
@@ -105,8 +123,14 @@ def _outdoes(claim: _Hit, hit: _Hit) -> bool:
             return True
         case Signal.PITCH, Signal.SHARED:  # "we help companies like yours"
             return claim.start <= hit.end and hit.start <= claim.end + 1
+        case Signal.INTRODUCTION, Signal.REASON:  # "could you" of "could you introduce me"
+            return hit.start < claim.end and not _SENTENCE_END.search(hit.found.string, hit.start, claim.start)
+        case Signal.REFERRAL, Signal.SHARED:  # "my neighbour Ada said": no neighbour of the owner's
+            return claim.start <= hit.end + 1 and hit.start <= claim.end
+        case Signal.REFERRAL, Signal.MET:  # "Ada told me", and what she told
+            return claim.start <= hit.start and hit.end <= claim.end
         case Signal.MET, Signal.REASON:  # "thanks for your advice" asks for none
-            return claim.start < hit.end and hit.start < claim.end
+            return _overlap(claim, hit)
         case Signal.MET, Signal.SHARED:  # meeting at an event is no further thing in common
             return claim.start <= hit.start and hit.end <= claim.end and _names_an_event(claim)
     return False

@@ -19,6 +19,7 @@ _SAME_WORD = 75  # and per cent of each word that differs
 _FAMILIAR = 0.5  # share of words some stock sentence has, below which a sentence is not looked at closely
 _LONGEST = 400  # no stock sentence with greeting and signature is longer
 _MOST_NAMES = 4  # words of a name after a greeting, or in a signature
+_ON_NETWORK = re.compile(r" (?:on|auf|en|sur|su|no|op|di|na|pa|pada|in) linkedin\b")  # said or left out
 _NETWORKS = frozenset({"linkedin", "xing", "facebook", "viadeo", "researchgate", "mastodon", "twitter"})
 
 
@@ -162,9 +163,8 @@ def _ending(rest: str) -> int:
 
 
 def _folded(piece: str) -> str:
-    return " ".join(
-        "linkedin" if word in _NETWORKS else word for word in fold(piece).replace("linked in", "linkedin").split()
-    )
+    words = fold(piece).replace("linked in", "linkedin").split()
+    return _ON_NETWORK.sub("", " ".join("linkedin" if word in _NETWORKS else word for word in words))
 
 
 def _same_words(one: str, other: str) -> bool:

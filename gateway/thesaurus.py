@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from gateway.model import Signal
-from gateway.wording import Phrase, fold
+from gateway.wording import Phrase, Phrases, bare, fold
 
 # Endings that make the same word of another: plurals and cases of the languages we read.
-_ENDING = re.compile(r"(?<=\w{4})(?:ies|es|en|er|s|e|n|y|i|o|a)$")
+_ENDING = re.compile(r"(?<=\w{4})(?:ies|es|en|er|s|e|n|(?<![aeiou])y|i|o|a)$")
 _SHORT = 4  # letters up to which a word is taken as it is
+# Words of a topic that say nothing without the others: "design" of "timber bridge design".
+_GENERAL = frozenset(
+    "analysis applied applications approach based building business computer computing control culture data design"
+    " development digital early education energy engineering environment european field foundations global health"
+    " history human industry information innovation international language learning local management market material"
+    " method modelling modern network planning policy practice problem process product production project public"
+    " quality research safety science security service social software structure studies study sustainable system"
+    " technique technology theory training women world young".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,27 @@ def _own_words(topic: str) -> Iterator[str]:
 def _related(topic: str) -> Iterator[str]:
     """The terms of the field the topic names, or else of those in its name, and of the fields it comprises."""
     wanted = _stems(topic)
-    named = [known for known in _fields() if wanted in known.names]
+    called = [known for known in _fields() if wanted == known.names[0]]
+    named = called or [known for known in _fields() if wanted in known.names]
     within = [known for known in _fields() if any(_holds(wanted, name) for name in known.names)]
     comprised = [known for known in _fields() if _holds(known.names[0], wanted)]
-    for known in (*(named or within), *comprised):
+    for known in (*(named or within or _touched(topic)), *comprised):
         yield from known.terms
+    if not named:
+        general = set(map(_stem, _GENERAL))
+        yield from (_open(stem) for stem in wanted.split() if len(stem) > _SHORT and stem not in general)
+
+
+def _touched(topic: str) -> tuple[Field, ...]:
+    """The fields whose terms stand in the name of a topic that no field knows: law for "prison reform"."""
+    words = bare(topic).lower()
+    begin = {word[:_SHORT] for word in words.split()}
+    near = ((known, [term for term in known.terms if bare(term[:_SHORT]) in begin]) for known in _fields())
+    return tuple(known for known, terms in near if any(_found(terms, words)))
+
+
+def _found(terms: Iterable[str], text: str) -> Iterator[object]:
+    yield from Phrases(Phrase(term, Signal.TOPIC, {}) for term in terms).find(text)
 
 
 def _holds(text: str, words: str) -> bool:
@@ -77,7 +102,8 @@ def _stems(text: str) -> str:
 
 
 def _stem(word: str) -> str:
-    return _ENDING.sub("", word) if len(word) > _SHORT else word
+    """Without the ending, and without the one that was before it: "glaciers" and "glacier" are the same."""
+    return _ENDING.sub("", _ENDING.sub("", word)) if len(word) > _SHORT else word
 
 
 def _open(stem: str) -> str:

@@ -27,9 +27,22 @@ _GAP = 7  # words that "..." stands for at most
 _CAPITAL = "A-ZØŁÐÞÆŒА-ЯΑ-Ω"
 _PARTICLES = r"(?:(?:van|de|von|der|den|di|da|dos|du|del|la|le|el|al|bin) )*"
 _ELEMENT = re.compile(r"\[[^\]]*\]|\S+")
-_FIRST = re.compile(r"(?P<word>[^\W_]+)(?P<open>\*?)")
+_FIRST = re.compile(r"(?<![\w*])(?P<word>[^\W_]+)(?P<open>\*?)")
+_SPELLED = re.compile(r"\*?[^\W_]+(?:\*[^\W_]*)*")
+_SLOTS = {
+    "WORD": r"[^\W_]+",
+    "NUMBER": r"\d[\d.,]*",
+    "YEAR": r"(?:19|20)\d\d",
+    "PERCENT": r"\d[\d.,]*\s?(?:%|(?i:percent|prozent|pour cent|por ciento|per cento|por cento|procent)\b)",
+    "MONEY": r"(?:[€$£]\s?\d[\d.,]*\s?[kKmM]?|\d[\d.,]*\s?[kKmM]?\s?(?:[€$£]|(?i:euros?|eur|usd|dollars?|pounds?|chf)\b))",
+}
+_STEM = r"\w{2,}"
+_BEGINS = r"(?:\A|(?<=[.!?¿¡,:;)\n-])|(?<=[.!?,:;)-] ))"
+_REST = r"[^.!?\n]*"
+_ASKS = r"(?=[^.!?\n]*\?)"
 _LETTERS = {"ä": "ae?", "ö": "oe?", "ü": "ue?", "ß": "(?:ß|ss)", "*": r"\w*"}
 _DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+_DIGIT = "#"  # the key of a phrase that has no word but a number
 _KEY = 4  # letters by which a phrase with an open ending is looked up
 
 
@@ -65,18 +78,22 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words to look for, with holes; `signal` is what the phrasebook files them under."""
+    """Words to look for, with holes; `signal` is what the phrasebook files them under.
+
+    With a `hint` they say it only beside words of another hint.
+    """
 
     text: str
     signal: Signal
     lists: Mapping[str, tuple[str, ...]]
     not_names: tuple[str, ...] = ()
+    hint: str = ""
 
     @cached_property
     def keys(self) -> frozenset[str]:
         """Words of which a text must have one for the phrase to be in it; "graph*" where any ending will do."""
         required = [self._first_words(element) for element in _ELEMENT.findall(self.text) if _is_required(element)]
-        return max(filter(None, required), key=lambda words: min(map(len, words)))
+        return max(filter(None, required), key=lambda words: min(map(len, words)), default=frozenset({_DIGIT}))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -91,7 +108,10 @@ class Phrase:
         )
 
     def _first_words(self, element: str) -> frozenset[str]:
-        found = (_FIRST.search(choice.lower()) for choice in self.alternatives(element))
+        choices = self.alternatives(element.partition("!")[0])
+        found = [None if choice in ("NAME", *_SLOTS) else _FIRST.match(choice.lower()) for choice in choices]
+        if not all(found):  # any word may be it
+            return frozenset()
         return frozenset(
             _key(spelling, is_open=bool(first["open"]))
             for first in found
@@ -101,7 +121,7 @@ class Phrase:
 
 
 def _is_required(element: str) -> bool:
-    return element not in ("...", "WORD") and not element.startswith(("[", "!", "NAME"))
+    return element not in ("^", "...", "?") and not element.startswith(("[", "!", "NAME'"))
 
 
 def _spellings(word: str) -> set[str]:
@@ -117,7 +137,9 @@ def _sequence(text: str, phrase: Phrase) -> str:
     """The elements of a phrase, each bringing along what parts it from its neighbour."""
     pattern, pending = "", ""
     for element in _ELEMENT.findall(text):
-        if element == "...":
+        if element in ("^", "?"):
+            pattern += _BEGINS if element == "^" else _ASKS
+        elif element == "...":
             pending = rf"{_BETWEEN}(?:[^\W_]+{_BETWEEN}){{0,{_GAP}}}?"
         elif element.startswith("["):
             inner = _sequence(element[1:-1], phrase)
@@ -126,25 +148,41 @@ def _sequence(text: str, phrase: Phrase) -> str:
         else:
             pattern += pending + _element(element, phrase)
             pending = _BETWEEN
-    return pattern
+    return pattern + _REST if text.endswith("...") else pattern
 
 
 def _element(element: str, phrase: Phrase) -> str:
-    if element.startswith("NAME"):
-        barred = "|".join(phrase.not_names) or "$^"
-        word = rf"(?!(?i:{barred})\b)(?:(?:[{_CAPITAL}]')?[{_CAPITAL}][\w.-]*\w|[{_CAPITAL}]\.)"
-        return rf"(?P<name>{word}(?: {_PARTICLES}{word}){{0,3}}){element.removeprefix('NAME')}"
-    if element == "WORD":
-        return r"[^\W_]+"
-    if element.startswith("!"):
-        return rf"(?!(?i:{'|'.join(_word(choice) for choice in phrase.alternatives(element[1:]))}))[^\W_]+"
-    return rf"(?i:{'|'.join(_word(choice) for choice in phrase.alternatives(element))})"
+    if element.startswith("NAME") and "/" not in element:
+        return rf"(?P<name>{_name(phrase)}){element.removeprefix('NAME')}"
+    wanted, _, unwanted = element.partition("!")
+    barred = rf"(?!{_choices(unwanted, phrase)})" if unwanted else ""
+    return barred + (_choices(wanted, phrase) if wanted else _SLOTS["WORD"])
+
+
+def _choices(element: str, phrase: Phrase) -> str:
+    return rf"(?:{'|'.join(_choice(choice, phrase) for choice in phrase.alternatives(element))})"
+
+
+def _choice(choice: str, phrase: Phrase) -> str:
+    if choice == "NAME":
+        return _name(phrase)
+    return _SLOTS.get(choice) or rf"(?i:{_word(choice)})"
+
+
+def _name(phrase: Phrase) -> str:
+    barred = "|".join(phrase.not_names) or "$^"
+    word = rf"(?!(?i:{barred})\b)(?:(?:[{_CAPITAL}]')?[{_CAPITAL}][\w.-]*\w|[{_CAPITAL}]\.)"
+    return rf"{word}(?: {_PARTICLES}{word}){{0,3}}"
 
 
 def _word(choice: str) -> str:
-    """A word or words in any spelling; an asterisk leaves the ending open."""
-    words = re.findall(r"[^\W_]+\*?", choice)
-    return _BETWEEN.join("".join(_LETTERS.get(char) or _bare(char) for char in word) for word in words) + r"(?!\w)"
+    """A word or words in any spelling; an asterisk leaves the ending open, or the stem, or what is between."""
+    return _BETWEEN.join(map(_spelled, _SPELLED.findall(choice))) + r"(?!\w)"
+
+
+def _spelled(word: str) -> str:
+    stem = _STEM if word.startswith("*") else ""
+    return stem + "".join(_LETTERS.get(char) or _bare(char) for char in word.removeprefix("*"))
 
 
 class Phrases:
@@ -160,6 +198,8 @@ class Phrases:
         """Each phrase that stands in a bare text, wherever it does."""
         tried: set[int] = set()
         words = set(WORD.findall(text.lower()))
+        if any(map(str.isdecimal, text)):
+            words.add(_DIGIT)
         beginnings = {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)}
         for key in self._by_key.keys() & (words | beginnings):
             for phrase in self._by_key[key]:

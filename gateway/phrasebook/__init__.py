@@ -6,7 +6,7 @@ phrasebook/en.toml explains how a phrase is written.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Annotated
@@ -46,6 +46,10 @@ class Phrasebook(Section):
     """Capitalised words that are no person's name."""
     lists: Mapping[str, tuple[str, ...]] = {}
     signals: Mapping[Signal, tuple[str, ...]] = {}
+    hints: Mapping[Signal, Mapping[str, tuple[str, ...]]] = {}
+    """Phrases that make a signal when two of its hints stand in a note."""
+    harmless: Mapping[Signal, tuple[str, ...]] = {}
+    """Phrases within which nothing makes the signal."""
 
     @property
     def reads(self) -> bool:
@@ -58,17 +62,29 @@ class Phrasebook(Section):
     @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every word of the phrases: tells the language of a note too short for common words."""
-        phrases = (text for texts in self.signals.values() for text in texts)
+        phrases = (phrase.text for phrase in self._all_phrases())
         listed = (word for words in self.lists.values() for word in words)
         words = WORD.findall(bare(" ".join((*self.stock, *self.closings, *self.greetings, *phrases, *listed))).lower())
         return frozenset(word for word in words if len(word) > 2)
 
     @cached_property
     def phrases(self) -> Phrases:
+        return Phrases(self._all_phrases())
+
+    @cached_property
+    def harmless_phrases(self) -> Phrases:
+        return Phrases(self._made(self.harmless))
+
+    def _all_phrases(self) -> Iterator[Phrase]:
+        yield from self._made(self.signals)
+        for signal, hints in self.hints.items():
+            for hint, texts in hints.items():
+                yield from self._made({signal: texts}, hint)
+
+    def _made(self, texts: Mapping[Signal, tuple[str, ...]], hint: str = "") -> Iterator[Phrase]:
         barred = tuple(sorted(self.not_names))
-        return Phrases(
-            Phrase(text, signal, self.lists, barred) for signal, texts in self.signals.items() for text in texts
-        )
+        for signal, phrases in texts.items():
+            yield from (Phrase(text, signal, self.lists, barred, hint) for text in phrases)
 
 
 @cache
