@@ -20,12 +20,14 @@ _ENDING = re.compile(r"(?<=\w{4})(?:ies|es|en|er|s|e|n|(?<![aeiou])y|i|o|a)$")
 _SHORT = 4  # letters up to which a word is taken as it is
 # Words of a topic that say nothing without the others: "design" of "timber bridge design".
 _GENERAL = frozenset(
-    "analysis applied applications approach based building business computer computing control culture data design"
-    " development digital early education energy engineering environment european field foundations global health"
-    " history human industry information innovation international language learning local management market material"
-    " method modelling modern network planning policy practice problem process product production project public"
-    " quality research safety science security service social software structure studies study sustainable system"
-    " technique technology theory training women world young".split()
+    """
+    analysis applied applications approach based building business computer computing control culture data design
+    development digital early education energy engineering environment european field foundations global health
+    history human industry information innovation international language learning local management market material
+    method modelling modern network planning policy practice problem process product production project public
+    quality research safety science security service social software structure studies study sustainable system
+    technique technology theory training women world young
+    """.split()
 )
 
 

@@ -34,7 +34,10 @@ _SLOTS = {
     "NUMBER": r"\d[\d.,]*",
     "YEAR": r"(?:19|20)\d\d",
     "PERCENT": r"\d[\d.,]*\s?(?:%|(?i:percent|prozent|pour cent|por ciento|per cento|por cento|procent)\b)",
-    "MONEY": r"(?:[€$£]\s?\d[\d.,]*\s?[kKmM]?|\d[\d.,]*\s?[kKmM]?\s?(?:[€$£]|(?i:euros?|eur|usd|dollars?|pounds?|chf)\b))",
+    "MONEY": (
+        r"(?:[€$£]\s?\d[\d.,]*\s?[kKmM]?"
+        r"|\d[\d.,]*\s?[kKmM]?\s?(?:[€$£]|(?i:euros?|eur|usd|dollars?|pounds?|chf)\b))"
+    ),
 }
 _STEM = r"\w{2,}"
 _BEGINS = r"(?:\A|(?<=[.!?¿¡,:;)\n-])|(?<=[.!?,:;)-] ))"
