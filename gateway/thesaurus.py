@@ -27,7 +27,7 @@ _GENERAL = frozenset(
     method modelling modern network planning policy practice problem process product production project public
     quality research safety science security service social software structure studies study sustainable system
     technique technology theory training women world young
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 
