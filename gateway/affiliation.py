@@ -122,8 +122,14 @@ def _fits(pattern: str, headline: str, place: Affiliation) -> bool:
         return True
     # "Student" in the headline of who recruits them is no student: words for a place are a matter of the place.
     meant = next((told for told, role in _roles() if role.fullmatch(pattern.rstrip("*"))), place)
-    words = re.escape(pattern).replace(r"\*", r"\w*").replace(r"\?", r"\w")
-    return meant is place and re.search(rf"(?<!\w){words}(?!\w)", headline) is not None
+    return meant is place and re.search(rf"(?<!\w){_words(pattern)}(?!\w)", headline) is not None
+
+
+def _words(pattern: str) -> str:
+    """The pattern as a regular expression that never takes more than quadratic time, however many stars there are."""
+    first, *rest = (re.escape(part).replace(r"\?", r"\w") for part in pattern.split("*"))
+    # The first place where a part between stars fits serves as well as any later one.
+    return first + "".join(rf"(?>\w*?{part})" for part in rest[:-1]) + "".join(rf"\w*{part}" for part in rest[-1:])
 
 
 def _parts(headline: str, institutions: Sequence[Institution]) -> Iterator[str]:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from gateway.errors import BadConfig
+from gateway.ownership import why_not_obey
 from gateway.rules import Group, PolicySettings, Rule
 from gateway.settings import Duration, FilePath, MailAddress, Section, Words, listed
 
@@ -255,9 +256,12 @@ def load(path: Path) -> Config:
     """The settings of a file; BadConfig names all its faults."""
     try:
         text = path.read_text("utf-8")
+        why_not = why_not_obey(path)
     except (OSError, UnicodeDecodeError) as exc:
         why = "is not UTF-8" if isinstance(exc, UnicodeDecodeError) else exc.strerror or str(exc)
         raise BadConfig(str(path), (f"cannot be read: {why}",)) from None
+    if why_not:
+        raise BadConfig(str(path), (why_not,))
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.config import Config
+from gateway.errors import MailboxFailed
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.letter import letter_id, paste_note
+from gateway.letter import LOOP, letter_id, paste_note
 from gateway.mail import parse
 from gateway.model import Channel, Entry, State, Verdict
 from gateway.pipeline import Owner, letter
 
 KEYWORD = "$RsvpdSeen"
+ANSWERED = "your Sent folder holds an answer to this address already"
 _MOVED_AWAY = "you moved the mail away before the hold ended: nothing is sent"
 
 
@@ -133,6 +135,23 @@ class Filing:
         if entry.message_id is None or entry.filed is None:
             return False  # where it is cannot be told, and doubt never answers
         return bool(session.find_message_id(entry.filed, entry.message_id))
+
+    def went_out(self, session: Session, entry: Entry) -> bool:
+        """Whether Sent holds an answer of ours to the same address that the journal knows nothing of.
+
+        It knows nothing when it was restored from a backup, or when a second service looks after this mailbox.
+        """
+        if entry.reply is None or entry.reply.to is None:
+            return False
+        try:
+            sent = session.special("\\Sent", self.config.folders.sent)
+        except MailboxFailed as exc:
+            if exc.permanent:
+                return False  # no folder, no witness
+            raise
+        marks = [(LOOP, ""), *([("Message-ID", entry.letter_id)] if entry.letter_id else [])]
+        since = (self.clock() - self.config.delivery.window).date()
+        return session.holds(sent, to=entry.reply.to, since=since, marks=marks)
 
     def copy(self, session: Session) -> None:
         """Put what was sent into Sent, unless the provider does so itself, and mark the mail as answered."""

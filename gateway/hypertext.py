@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from gateway.mail import printable
+
 _BLOCKS = frozenset(
     {"address", "article", "blockquote", "body", "center", "dd", "div", "dl", "dt", "footer", "form", "h1", "h2", "h3"}
     | {"h4", "h5", "h6", "header", "hr", "html", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tbody"}
@@ -130,4 +132,4 @@ class _Reader:
 
 
 def _tidy(text: str) -> str:
-    return _FILLERS.sub("", _SPACE.sub(" ", text)).strip()
+    return printable(_FILLERS.sub("", _SPACE.sub(" ", text)).strip())

@@ -15,6 +15,7 @@ from email.utils import format_datetime, getaddresses
 from gateway.errors import BadLetter
 from gateway.model import Entry, Mailbox, Reply
 
+LOOP = "X-Rsvpd-Loop"  # the field that every answer of ours has, and every draft of one
 _LARGEST = 16 * 1024  # bytes; an answer is a few lines
 _FIELDS = frozenset(
     {"from", "to", "subject", "date", "message-id", "in-reply-to", "references"}
@@ -74,7 +75,7 @@ def compose(
         message["Auto-Submitted"] = "auto-replied"  # RFC 3834 section 5.2
         message["X-Auto-Response-Suppress"] = "All"
         message["Precedence"] = "bulk"
-    message["X-Rsvpd-Loop"] = loop
+    message[LOOP] = loop
     encoding = "7bit" if _plain(reply.body) else "quoted-printable"
     message.set_content(reply.body, charset="utf-8", cte=encoding)
     raw = message.as_bytes()

@@ -51,7 +51,8 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,120}@[!-;=?-~]{1,120}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _FOLD = re.compile(r"\r?\n[ \t]?|\r")
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Of a text of several lines: what steers a terminal, and what turns the direction of writing.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # Drawn as nothing though Unicode does not call them format characters.
 _INVISIBLE = dict.fromkeys([0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0])
 
@@ -102,6 +103,11 @@ def plain(text: str) -> str:
     visible = _FOLD.sub(" ", text).translate(_INVISIBLE)
     kept = (c if unicodedata.category(c) not in ("Cc", "Zl", "Zp") else " " for c in visible)
     return " ".join("".join(c for c in kept if unicodedata.category(c) not in ("Cf", "Cs")).split())
+
+
+def printable(text: str) -> str:
+    """A text of several lines without anything that a terminal or a reader's eye would obey."""
+    return _CONTROLS.sub("", text)
 
 
 def _within_caps(raw: bytes) -> bytes:
@@ -286,7 +292,7 @@ def _decoded_part(part: Message) -> _Body:
 
 
 def _lines(text: str) -> str:
-    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return printable(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:

@@ -163,6 +163,7 @@ class Provenance:
     why: str
     reply_to_trusted: bool = False  # DESIGN's four conditions all hold
     reply_to_why: str = ""
+    sent_to_owner: bool = True  # To names an address of the owner's, or the owner told none
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +332,6 @@ class Entry:
     state: State
     taken_in: datetime
     tries: int
-    raw: bytes | None = field(default=None, repr=False)  # None once retention has dropped it
     message_id: str | None = None
     case_id: int | None = None
     case: str | None = None  # "c17"

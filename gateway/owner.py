@@ -72,8 +72,20 @@ def people_of(journal: Journal) -> PeopleIndex:
 
 def policy_of(config: Config) -> Policy:
     """The owner's policy, compiled."""
-    own = frozenset(address.lower() for address in config.me.addresses)
-    return compile_policy(config.policy, config.rule, institutions=config.me.institution, own=own, groups=config.group)
+    return compile_policy(
+        config.policy,
+        config.rule,
+        institutions=config.me.institution,
+        own=frozenset(_own_addresses(config)),
+        groups=config.group,
+    )
+
+
+def _own_addresses(config: Config) -> Iterator[str]:
+    """Every address that is the owner's or that we send from."""
+    sending = (config.smtp.bounces, config.smtp.user) if config.smtp else ()
+    every = (*config.me.addresses, config.me.contact, config.digest.to, *sending)
+    yield from (address for address in every if address and "@" in address)
 
 
 def replies_of(config: Config, policy: Policy) -> Replies:
@@ -93,7 +105,7 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
     policy = policy_of(config)
     trust = Trust(
         authserv_id=config.authentication.authserv_id,
-        own=policy.own,
+        own=frozenset(address.lower() for address in me.addresses),
         resolve=dns.txt if config.authentication.dkim == "verify" else None,
     )
     replies = replies_of(config, policy)

@@ -136,7 +136,7 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
         return
     try:
-        mail = parse(entry.raw or b"")
+        mail = parse(journal.raw(entry) or b"")
         _hear_of_bounces(mail, journal, now)
         judgement = judge(mail, owner, JournalFiles(journal))
     except (Unreadable, Ambiguous) as exc:
@@ -179,7 +179,7 @@ def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
 def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
     """Judge a case that still waits by today's policy and records, and move it where the verdict is another."""
     before = entry.judgement
-    mail = parse(entry.raw or b"")
+    mail = parse(journal.raw(entry) or b"")
     judgement = judge(mail, owner, JournalFiles(journal))
     told = account(judgement, None)
     if before is None or (before["verdict"], before["reply"]) == (told["verdict"], told["reply"]):
@@ -207,8 +207,8 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
             State.CLOSED, f"the invitation is older than {FRESH.days} days: it is answered only if you say so"
         )
     if owner.hold:
-        return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to.lower())
-    return Ruling(State.DUE, recipient=reply.to.lower())
+        return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to)
+    return Ruling(State.DUE, recipient=reply.to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +274,13 @@ def _put_off(journal: Journal, entry: Entry, exc: SendFailed, now: datetime) -> 
         return _end(journal, entry, State.REFUSED, now, str(exc))
     if now - entry.taken_in > GIVE_UP:
         return _end(journal, entry, State.REFUSED, now, f"gave up after {GIVE_UP.days} days: {exc}")
-    wait = min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(entry.sends, 10))
-    return _end(journal, entry, State.DUE, now, str(exc), not_before=now + wait)
+    return _end(journal, entry, State.DUE, now, str(exc), not_before=now + retry_after(entry.sends))
+
+
+def retry_after(refusals: int) -> timedelta:
+    """How long to leave a mail server in peace that has refused so often before."""
+    doubled: timedelta = _FIRST_RETRY * 2 ** min(refusals, 10)
+    return min(_LONGEST_RETRY, doubled)
 
 
 def _end(

@@ -16,6 +16,7 @@ from gateway.affiliation import Affiliation, Institution, affiliation, fold, spe
 from gateway.cases import INVITES
 from gateway.errors import BadPolicy
 from gateway.model import Authentic, Decision, Findings, Kind, Known, Person, Verdict
+from gateway.people.keys import address_key
 from gateway.rules import Group, PolicySettings, Rule, When, preset
 
 _MOST_MATCHES = 5  # acquaintances laid out in a decision
@@ -28,7 +29,7 @@ class Policy:
     rows: tuple[Rule, ...]
     institutions: tuple[Institution, ...]
     groups: tuple[Group, ...]
-    own: frozenset[str]  # the owner's addresses, lower case
+    own: frozenset[str]  # keys of the owner's addresses
 
     @property
     def decline_template(self) -> str | None:
@@ -69,7 +70,7 @@ def compile_policy(
         if names.count(name) > 1:
             raise BadPolicy(f"two rules are called {name!r}; call yours something else")
     named = {institution.words: institution for institution in map(Institution.named, reversed(institutions))}
-    return Policy(tuple(rows), tuple(reversed(named.values())), groups, own)
+    return Policy(tuple(rows), tuple(reversed(named.values())), groups, frozenset(map(address_key, own)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,11 @@ def _etiquette(findings: Findings, policy: Policy) -> Decision | None:
     if provenance.authentic is not Authentic.PASS:
         return Decision(Verdict.HUMAN, "not-proved-genuine", (f"it is not proved genuine: {provenance.why}",))
     address = notification.inviter.address if notification.inviter else None
-    if address and address.lower() in policy.own:
+    if address and address_key(address) in policy.own:
         return Decision(Verdict.HUMAN, "from-yourself", ("the inviter's address is your own",))
+    if not provenance.sent_to_owner:
+        # Whoever got a genuine invitation of their own could hand it on to us as it is.
+        return Decision(Verdict.HUMAN, "not-sent-to-you", ("it was sent to an address that is none of yours",))
     return None
 
 

@@ -17,6 +17,8 @@ from gateway.signatures import MOST, Signature, signatures_of, verify
 
 _FROM_HOST = re.compile(r"^from\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
 _BY_HOST = re.compile(r"\bby\s+(?P<host>[^\s(;]+)", re.IGNORECASE)
+# A name without a dot, of a network of one's own, or an address.
+_PRIVATE = re.compile(r"[^.]+|.+\.(?:internal|intern|local|lan|localdomain|home\.arpa|corp|private)|[\d.]+|.*:.*")
 _FAILED = frozenset({"fail", "permerror", "policy"})
 _SHORT_SUFFIX = 3  # letters: "co.uk", "com.au", "gov.br" are suffixes, "linkedin.com" is none
 _NO_REPLY = re.compile(r"(do)?[-_.]?not?[-_.]?reply|mailer-daemon|postmaster|bounces?([-+].*)?|nobody", re.IGNORECASE)
@@ -63,8 +65,17 @@ def authenticate(mail: Mail, trust: Trust) -> Provenance:
     else:
         proof = _read(mail, organisation, trust.authserv_id, results)
     why_not = _why_not_reply_to(mail, trust, proof, organisation)
-    reason = why_not or "signed for you, and Reply-To with it"
-    return Provenance(proof.authentic, proof.why, reply_to_trusted=why_not is None, reply_to_why=reason)
+    return Provenance(
+        proof.authentic,
+        proof.why,
+        reply_to_trusted=why_not is None,
+        reply_to_why=why_not or "signed for you, and Reply-To with it",
+        sent_to_owner=not trust.own or _is_for(mail, trust.own),
+    )
+
+
+def _is_for(mail: Mail, own: frozenset[str]) -> bool:
+    return not own.isdisjoint(one.address.lower() for one in mail.to)
 
 
 def organisational_domain(domain: str) -> str:
@@ -122,15 +133,28 @@ def _own_results(mail: Mail, authserv_id: tuple[str, ...]) -> Iterator[_Result]:
 def _above_the_border(headers: Iterable[tuple[str, str]], authserv_id: tuple[str, ...]) -> list[tuple[str, str]]:
     """The fields above the Received line our server wrote on taking the mail from outside.
 
-    None where there is no such line: then it cannot be told which lines are ours.
+    None where there is no such line, or where a stranger's server stands above it, which may have made it up: then it
+    cannot be told which lines are ours.
     """
     above: list[tuple[str, str]] = []
     homes = {organisational_domain(name) for name in authserv_id}
     for name, value in headers:
-        if name.lower() == "received" and _came_from_outside(value, authserv_id, homes):
-            return above
+        if name.lower() == "received":
+            if _came_from_outside(value, authserv_id, homes):
+                return above
+            if _is_elsewhere(value, homes):
+                return []
         above.append((name, value))
     return []
+
+
+def _is_elsewhere(received: str, homes: set[str]) -> bool:
+    """Whether a server took the mail over that is neither the owner's nor behind one, as private names are."""
+    by, sender = _BY_HOST.search(received), _FROM_HOST.search(received)
+    if by is None or sender is None:
+        return False
+    host = by["host"].lower().strip("[]").rstrip(".")
+    return not _PRIVATE.fullmatch(host) and not any(_aligned(host, home) for home in homes)
 
 
 def _came_from_outside(received: str, authserv_id: tuple[str, ...], homes: set[str]) -> bool:
@@ -209,7 +233,7 @@ def _why_not_reply_to(mail: Mail, trust: Trust, proof: _Proof, organisation: str
         return "the signature covers only a part of the mail"
     if "to" not in signature.fields:
         return "the signature does not cover to whom it was sent"
-    if not trust.own & {one.address.lower() for one in mail.to}:
+    if not _is_for(mail, trust.own):
         return "it was sent to somebody else"
     if "reply-to" in signature.fields or proof.first_hand:
         return None

@@ -96,8 +96,9 @@ class Records:
         fresh = known == 0
         for start in range(0, len(uids), _AT_ONCE):
             part = uids[start : start + _AT_ONCE]
-            blocks = [block for _, block in session.headers(part, (*FIELDS, *THREAD))]
-            people = [*correspondents(blocks, mine, direction, folder), *self._answers(blocks, mine, folder)]
+            answers: list[bytes] = []
+            blocks = _noting(answers, (block for _, block in session.headers(part, (*FIELDS, *THREAD))))
+            people = [*correspondents(blocks, mine, direction, folder), *self._answers(answers, mine, folder)]
             keep = self.index.replace if fresh else self.index.merge
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
             fresh = False
@@ -110,3 +111,11 @@ class Records:
             if any(self.journal.sent_letter(letter) for letter in found):
                 for person in correspondents([block], mine, Direction.RECEIVED, folder):
                     yield replace(person, link=Link.ANSWERED)
+
+
+def _noting(answers: list[bytes], blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks, one at a time, since thousands of big ones would fill the memory; those that may answer us noted."""
+    for block in blocks:
+        if _OUR_LETTER.search(block):
+            answers.append(block)
+        yield block

@@ -20,6 +20,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from gateway.errors import BadTemplate
 from gateway.model import Channel, Decision, Findings, Reply, Verdict
 from gateway.networks import is_within, networks
+from gateway.ownership import why_not_obey
+from gateway.people.keys import address_key
 from gateway.policy import Policy, group_for
 from gateway.rules import Group
 from gateway.salutation import NOBODY, Salutation, salutation
@@ -100,8 +102,12 @@ class Shelf:
     def _load(self, path: Path) -> Template:
         try:
             source = path.read_text("utf-8")
+            # Those of the program belong to whoever installed it.
+            why_not = None if path.parent == _packaged() else why_not_obey(path)
         except (OSError, UnicodeDecodeError) as exc:
             raise BadTemplate(f"{path}: cannot be read: {exc}") from None
+        if why_not:
+            raise BadTemplate(f"{path}: {why_not}")
         if len(source) > LONGEST:
             raise BadTemplate(f"{path}: a template of {len(source)} characters")
         return self._compiled(path, source)
@@ -225,7 +231,7 @@ class Replies:
         return Channel.PASTE, None
 
     def _reaches_a_person(self, address: str | None) -> bool:
-        if address is None or address.lower() in self.policy.own or not _ADDRESS.fullmatch(address):
+        if address is None or address_key(address) in self.policy.own or not _ADDRESS.fullmatch(address):
             return False
         local, _, domain = address.lower().rpartition("@")
         in_network = any(is_within(domain, network) for network in self._network_domains)

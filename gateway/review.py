@@ -38,7 +38,7 @@ def decline(config: Config, journal: Journal, case: Case, now: datetime) -> str:
     if any(entry.state in ON_THE_WIRE for entry in entries):
         return f"{case.name} was answered already; nothing more is sent."
     journal.overrule(case, Verdict.DECLINE, "declined by the owner", now)
-    entry = next((entry for entry in entries if entry.raw), None)
+    entry = next((entry for entry in entries if journal.raw(entry)), None)
     if entry is None:
         return f"{case.name} is declined quietly: the mail itself is no longer kept."
     owner = for_service(config, journal)
@@ -46,7 +46,7 @@ def decline(config: Config, journal: Journal, case: Case, now: datetime) -> str:
 
 
 def _answer(owner: Owner, journal: Journal, entry: Entry, case: Case, now: datetime) -> str:
-    judged = judge(parse(entry.raw or b""), owner, JournalFiles(journal))
+    judged = judge(parse(journal.raw(entry) or b""), owner, JournalFiles(journal))
     decision = Decision(Verdict.DECLINE, OWNER_RULE, ("you declined it",), owner.policy.decline_template)
     reply = owner.render(decision, judged.findings) if judged.findings else None
     if reply is None or reply.to is None or reply.channel is Channel.PASTE:
@@ -58,7 +58,7 @@ def _answer(owner: Owner, journal: Journal, entry: Entry, case: Case, now: datet
         State.HELD if owner.hold else State.DUE,
         why="declined by the owner",
         not_before=now + owner.hold if owner.hold else None,
-        recipient=reply.to.lower(),
+        recipient=reply.to,
         letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
     )
     if not journal.answer(entry, account(replace(judged, decision=decision, reply=reply), None), held, now):

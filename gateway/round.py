@@ -15,21 +15,42 @@ from gateway import bounces
 from gateway.config import Config
 from gateway.digest import Rhythm, Week, as_mail, compose
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
-from gateway.filing import Filing
+from gateway.filing import ANSWERED, Filing
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.letter import letter_id
 from gateway.model import Entry, Place, State
 from gateway.networks import networks
-from gateway.pipeline import PAUSED, Owner, Post, deliver, judge_again, process, take_in
+from gateway.pipeline import PAUSED, Owner, Post, deliver, judge_again, process, retry_after, take_in
 from gateway.records import Records
 from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 JUDGED_UNDER = "judged-under"
-LARGEST_MAIL = 1024 * 1024  # bytes; a bigger one is no notification, and is set aside by its header alone
+LARGEST_MAIL = 1024 * 1024  # bytes; of a bigger one the header alone is looked at, and it is never answered
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a mail server is left in peace that refused: five minutes, doubled up to four hours."""
+
+    _refusals: int = 0
+    _until: datetime | None = None
+
+    def refused(self, now: datetime) -> None:
+        """Begin to wait, longer each time."""
+        self._until = now + retry_after(self._refusals)
+        self._refusals += 1
+
+    def taken(self) -> None:
+        """Wait no longer."""
+        self._refusals, self._until = 0, None
+
+    def lasts(self, now: datetime) -> bool:
+        """Whether it is too early to ask again."""
+        return self._until is not None and now < self._until
 
 
 @dataclass(slots=True)
@@ -48,6 +69,8 @@ class Round:
     session: Session | None = field(default=None)
     _idling: bool = False
     _sound: bool = False  # the last round ended as it should
+    _login: Patience = field(default_factory=Patience)  # with a mail server that takes nothing from us at all
+    _summary: Patience = field(default_factory=Patience)  # with one that does not take the summary
 
     @property
     def name(self) -> str:
@@ -66,7 +89,6 @@ class Round:
     def _run(self) -> float:
         self._start()
         self.upkeep.daily()
-        self._send()
         self._report()
         session = self._connected()
         fresh = self.records.refresh(session)
@@ -74,7 +96,7 @@ class Round:
         self._judge(again=fresh)
         self.filing.file(session)
         self.filing.release(session)
-        self._send()
+        self._send(session)
         self.filing.copy(session)
         return self._listen(session)
 
@@ -149,17 +171,30 @@ class Round:
 
     # Sending
 
-    def _send(self) -> None:
+    def _send(self, session: Session) -> None:
         """Send what is due; a server that lets nothing through is not asked again in this round."""
         now = self.clock()
-        if self.config.delivery.mode != "send" or self.journal.fact(PAUSED):
+        if self.config.delivery.mode != "send" or self.journal.fact(PAUSED) or self._login.lasts(now):
             return
         for entry in self.journal.due(now):
-            if (
-                self.journal.fact(PAUSED)
-                or deliver(entry, self.owner, self.journal, self.post, self.clock) is State.DUE
-            ):
+            if self.journal.fact(PAUSED):
                 return
+            if self.filing.went_out(session, entry):
+                self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
+                log.warning("%s not sent: %s", entry.key[:8], ANSWERED)
+            elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
+                return
+
+    def _post(self, message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+        """The way to the mail server; who tries a wrong password again and again is locked out."""
+        try:
+            said = self.post(message, recipient=recipient, before_dot=before_dot)
+        except SendFailed as exc:
+            if exc.setup:
+                self._login.refused(self.clock())
+            raise
+        self._login.taken()
+        return said
 
     # Reporting
 
@@ -169,6 +204,8 @@ class Round:
         week = self._rhythm.last_over(now)
         began = self.journal.began()
         if self.config.smtp is None or began is None or began >= week.end:
+            return
+        if self._login.lasts(now) or self._summary.lasts(now):
             return
         if not self.journal.weeks.claim(week.name, now):
             return
@@ -196,15 +233,17 @@ class Round:
             now=now,
         )
         try:
-            self.post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
+            self._post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
         except SendFailed as exc:
             self.journal.weeks.give_back(week.name)
+            self._summary.refused(now)
             log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
         except SendUncertain as exc:
             self.journal.weeks.settle(week.name, State.UNCERTAIN, str(exc))
             log.warning("%s summary of %s: %s", self.name, week.name, exc)
         else:
             self.journal.weeks.settle(week.name, State.SENT)
+            self._summary.taken()
             log.info("%s summary of %s sent", self.name, week.name)
 
     @property

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from gateway import tls
 from gateway.config import Smtp
 from gateway.errors import SendFailed, SendUncertain
+from gateway.secrecy import without
 
 # Seconds; RFC 5321 section 4.5.3.2 asks for no less, but for the connection itself.
 _CONNECT = 30.0
@@ -138,10 +139,7 @@ def _log_in(server: smtplib.SMTP, account: Smtp, secret: Callable[[], SecretStr]
             break
     if code // 100 == 2:
         return
-    said = _plain(answer)
-    secrets = {password, *(line.rpartition(" ")[2] for line in lines)} - {"LOGIN", ""}
-    if any(word in said for word in secrets):
-        said = "its words repeat the password"
+    said = without(password, _plain(answer))
     hint = "; check user and password" if code // 100 == 5 else ""
     why = f"{place} refused the login of {account.user} ({code} {said}){hint}"
     raise SendFailed(why, permanent=code // 100 == 5, setup=True)

@@ -12,6 +12,7 @@ from gateway.config import Config
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
 from gateway.journal.store import open_file, open_url
+from gateway.ownership import why_not_keep
 
 
 def state_directory() -> Path:
@@ -53,9 +54,15 @@ class Lock:
     def take(cls, config: Config) -> Lock:
         """JournalFailed when another service has this owner."""
         folder = folder_of(config)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(folder / "lock", flags, 0o600)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(folder / "lock", flags, 0o600)
+        except OSError as exc:
+            raise JournalFailed(f"{folder / 'lock'}: cannot be used ({exc.strerror})") from None
+        if why := why_not_keep(folder, is_folder=True):
+            os.close(descriptor)
+            raise JournalFailed(f"{folder}: {why}")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -38,6 +38,7 @@ def invitation(
     company: str | None = None,
     address: str | None = None,
     reply_to_trusted: bool = False,
+    sent_to_owner: bool = True,
     book: str | None = None,
     matches: tuple[Match, ...] = (),
     claims: tuple[Claim, ...] = (),
@@ -54,7 +55,9 @@ def invitation(
     note_kind = NoteKind.PERSONAL if signals else NoteKind(note)
     return Findings(
         notification=Notification(network, Kind(kind), inviter, text, language, given_name=given_name, limit=limit),
-        provenance=Provenance(Authentic(authentic), "as your mail server says", reply_to_trusted),
+        provenance=Provenance(
+            Authentic(authentic), "as your mail server says", reply_to_trusted, sent_to_owner=sent_to_owner
+        ),
         note=Note(note_kind, text, evidence, language, read),
         dossier=Dossier(Known(known), why, matches, claims, book, recommended, announced),
         earlier=earlier,

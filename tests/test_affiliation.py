@@ -1,5 +1,7 @@
 """Whose student somebody is, from the headline or the note, in seven languages."""
 
+import time
+
 import pytest
 
 from gateway.affiliation import Affiliation, Institution, affiliation, speaks_of
@@ -230,3 +232,29 @@ def test_a_group_is_for_a_place_or_for_words_of_the_headline(
     fits: bool, pattern: str, headline: str, place: Affiliation
 ) -> None:
     assert speaks_of((pattern,), headline, place) is fits
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("c*k", True),
+        ("c*o*k", True),
+        ("c*x*k", False),
+        ("?ook", True),
+        ("*port", True),
+        ("co*at old*t", False),  # a star stands for letters of one word
+        ("co* at o*d*t", True),
+    ],
+)
+def test_a_star_in_a_pattern_stands_for_letters_of_a_word(pattern: str, fits: bool) -> None:
+    assert speaks_of([pattern], "Cook at Oldport", MEMBER) is fits
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 40 + "*b", "a*" * 40 + "b", "?*" * 40 + "b", "*" * 100 + "b"])
+def test_no_pattern_of_the_owners_takes_for_ever(pattern: str) -> None:
+    began = time.process_time()
+
+    found = speaks_of([pattern], "a" * 1000, MEMBER)
+
+    assert not found
+    assert time.process_time() - began < 1

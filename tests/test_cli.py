@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import email.policy
+import email.utils
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway.check import Outcome, _runtime
 from gateway.cli import main
 from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
@@ -69,6 +73,38 @@ def test_explain_shows_a_card_to_a_person(config: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "Carla [bold]Known, Cook" in result.stdout
     assert "because" in result.stdout
+
+
+def test_nothing_a_mail_says_steers_the_terminal_or_turns_the_direction_of_writing(
+    config: Path, tmp_path: Path
+) -> None:
+    said = "Hi Ada, \x1b]0;owned\x07\x9b31m \u202eevil\u202c \u2066x\u2069 [bold red]we met[/] in Lyon"
+
+    shown = rsvpd(
+        "explain", "--config", config, mail(tmp_path, linkedin("Carla Known", note=said, headline=said))
+    ).stdout
+
+    assert "Hi Ada" in shown
+    assert "[bold red]" in shown
+    assert not {char for char in shown if unicodedata.category(char) in ("Cc", "Cf")} - {"\n"}
+
+
+@pytest.mark.parametrize("lacks", ["strict", "verify_generated_headers", None])
+def test_check_looks_for_the_known_faults_of_pythons_mail_library_by_what_it_can_do(
+    lacks: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strict(address: str, *, strict: bool = True) -> tuple[str, str]:
+        return "", address
+
+    monkeypatch.setattr(email.utils, "parseaddr", strict if lacks != "strict" else lambda address: ("", address))
+    monkeypatch.setattr(email.policy.Policy, "verify_generated_headers", True, raising=False)
+    if lacks == "verify_generated_headers":
+        monkeypatch.delattr(email.policy.Policy, "verify_generated_headers")
+
+    (found,) = _runtime()
+
+    assert found.outcome is (Outcome.REMARK if lacks else Outcome.GOOD)
+    assert ("lacks two known mends" in found.found) is (lacks is not None)
 
 
 def test_explain_reads_folders_mboxes_and_maildirs(config: Path, tmp_path: Path) -> None:

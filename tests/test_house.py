@@ -10,7 +10,7 @@ import gateway
 ROOT = Path(gateway.__file__).parent
 # From the ground up; a module may import from its own floor and from those below.
 FLOORS = (
-    ("model", "errors", "settings"),
+    ("model", "errors", "settings", "ownership"),
     ("mail", "hypertext", "cases", "names"),
     (
         "networks",
@@ -38,7 +38,7 @@ FLOORS = (
         "explain",
     ),
     ("config",),
-    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
+    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "secrecy", "archive"),
     ("pipeline", "digest", "reading", "replay", "page", "card"),
     ("state", "records", "owner", "filing", "upkeep", "round", "review"),
     ("check",),

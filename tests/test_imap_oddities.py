@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
 
 import pytest
 from pydantic import SecretStr
@@ -15,8 +17,11 @@ from gateway.errors import MailboxFailed
 from gateway.imap import Session
 from tests.certificates import HOST, Certificate
 from tests.imap_script import CUT, ScriptedImap
+from tests.test_imap import INJECTIONS
 
 PASSWORD = Secret(env="UNUSED")
+# "canary" as it is, in base64 of three alignments, in hex and percent-encoded.
+ECHOES = ("canary", "Y2FuYXJ5", "AGFkYQBjYW5hcnk=", "YWNhbmFyeQ==", "63616E617279", "63616e617279", "CANARY")
 SELECTED = "* 1 EXISTS\r\n{more}{{tag}} OK [READ-WRITE] selected\r\n"
 
 Connecting = Callable[..., tuple[ScriptedImap, Session]]
@@ -195,6 +200,35 @@ def test_a_login_that_fails_is_the_owners_business_only_when_the_server_says_so(
 
     assert failed.value.permanent is permanent
     assert "canary" not in str(failed.value)
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_server_that_repeats_the_password_does_not_get_it_into_the_error(connected: Connecting, echo: str) -> None:
+    with pytest.raises(MailboxFailed, match=r"refused the login .*its words repeat the password") as failed:
+        connected({"AUTHENTICATE": f"+ \r\n{{tag}} NO [AUTHENTICATIONFAILED] what is {echo}?\r\n"})
+
+    assert echo not in str(failed.value)
+
+
+def test_no_line_of_ours_begins_with_what_a_mail_says(connected: Connecting) -> None:
+    server, session = connected()
+    session.select("INBOX")
+    for text in INJECTIONS:
+        session.find_message_id("INBOX", text)
+        for wanted in (
+            lambda text=text: session.look([("SUBJECT", text)], since_uid=1),
+            lambda text=text: session.holds("INBOX", to=text, since=date(2026, 11, 1), marks=[("X-A", "")]),
+            lambda text=text: session.holds("INBOX", to="a@b.example", since=date(2026, 11, 1), marks=[("X-A", text)]),
+            lambda text=text: session.add_keyword([1], text),
+            lambda text=text: session.select(text),
+            lambda text=text: session.append(text, b"From: a@b.example\r\n\r\nA9 DELETE Victim\r\n"),
+        ):
+            with suppress(ValueError, MailboxFailed):
+                wanted()
+    session.noop()
+
+    assert [line for line in server.heard if line.startswith("A9") and "Victim" in line] == []
+    assert server.heard[-1].endswith("NOOP")
 
 
 def test_a_stripped_starttls_stops_everything(connected: Connecting) -> None:

@@ -128,6 +128,14 @@ def test_nobody_is_answered_twice_within_the_window(journal: Journal, state: Sta
     assert journal.claim(second, LIMITS, NOW + timedelta(days=31)) is None
 
 
+@pytest.mark.parametrize("again", ["Bob@example.org", "bob+2@EXAMPLE.org", "BOB+linkedin@example.org"])
+def test_an_address_is_the_same_whatever_its_case_and_tag(journal: Journal, again: str) -> None:
+    first, second = due(journal, "a", slug="bob"), due(journal, "b", again, slug="bob-the-second")
+    journal.claim(first, LIMITS, NOW)
+
+    assert journal.claim(second, LIMITS, NOW) == Denied("this person was answered on 2026-11-23 already")
+
+
 def test_the_window_is_the_persons_whatever_address_they_write_from(journal: Journal) -> None:
     first = due(journal, "a", "bob@example.org")
     second = due(journal, "b", "bob@example.net")

@@ -210,6 +210,7 @@ def test_a_message_id_that_could_not_be_quoted_is_none() -> None:
 
 def test_control_characters_do_not_reach_a_body() -> None:
     assert parse(_with(body=b"a\x1b[31mb\x07\tc\r\nd\re")).text == "a[31mb\tc\nd\ne"
+    assert parse(_with(body="a\x9bb\u202ec\u2066d\u200fe".encode())).text == "abcd\u200fe"
 
 
 @given(st.text())

@@ -243,6 +243,12 @@ def test_what_a_page_hides_is_not_read() -> None:
     assert [line.text for line in lines_of(page)] == ["Hello Bob", "next line", "", "far line", "", "cell"]
 
 
+def test_what_a_page_says_steers_no_terminal_and_turns_no_direction_of_writing() -> None:
+    (line,) = lines_of("<p>a&#155;31mb&#x202e;c&#8294;d&#27;[2Je\x1b\x9b\u202ef</p>")
+
+    assert line.text == "a›31mbcd[2Jef"
+
+
 def test_an_emoji_of_several_people_stays_whole() -> None:
     family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 
@@ -266,10 +272,41 @@ def _holding(*kinds: str) -> bytes:
         (_holding("text/html", "text/html"), "it has more parts than an invitation does"),
         (_holding("text/html", *["image/png"] * 9), "it has more parts than an invitation does"),
         (b"From: a@slack.com\r\nSubject: Ada invited you to join a Slack workspace\r\n\r\n", "it has no text"),
+        (b"Return-Path: <>\r\nFrom: a@slack.com\r\n\r\nx", "its envelope sender wants no answer"),
+        (b"Return-Path: <MAILER-DAEMON>\r\nFrom: a@slack.com\r\n\r\nx", "its envelope sender wants no answer"),
+        (b"Return-Path: MAILER-DAEMON@slack.com\r\nFrom: a@slack.com\r\n\r\nx", "its envelope sender wants no answer"),
+        (b"Auto-Submitted: auto-replied (vacation)\r\nFrom: a@slack.com\r\n\r\nx", "it is itself an automatic answer"),
+        (b"Auto-Submitted: no\r\nauto-submitted: AUTO-REPLIED; x=y\r\n\r\nx", "it is itself an automatic answer"),
+        (b"X-Rsvpd-Loop: f00\r\nFrom: a@slack.com\r\n\r\nx", "it is an answer of rsvpd's"),
+        (
+            _holding("text/plain", "message/delivery-status"),
+            "it carries message/delivery-status, as no invitation does",
+        ),
+        (
+            _holding("text/plain", "message/disposition-notification"),
+            "it carries message/disposition-notification, as no",
+        ),
     ],
 )
 def test_a_mail_that_holds_what_no_invitation_does_says_so(raw: bytes, why: str) -> None:
-    assert why in _unlike(raw)
+    assert [found for found in _unlike(raw) if found.startswith(why)] != []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Return-Path: <s-2x@bounce.linkedin.com>",
+        b"Auto-Submitted: auto-generated",
+        b"Auto-Submitted: no",
+        b"Precedence: bulk",
+        b"List-Unsubscribe: <https://slack.com/unsubscribe>",
+        b"List-Id: <invitations.slack.com>",
+        b"X-Auto-Response-Suppress: All",
+        b"Feedback-ID: x:y",
+    ],
+)
+def test_what_says_that_a_machine_sent_it_is_no_objection_to_an_invitation(field: bytes) -> None:
+    assert _unlike(field + b"\r\nFrom: a@slack.com\r\n\r\nHello\r\n") == []
 
 
 def test_no_sample_of_an_invitation_holds_what_none_does() -> None:

@@ -1,5 +1,6 @@
 """The table: what no policy switches off, the owner's own rows, and the sentences a decision gives."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,12 +53,25 @@ def test_what_invites_to_nothing_is_ignored_by_every_policy(preset: str, kind: s
         ({"authentic": "fail"}, "not-proved-genuine"),
         ({"malformed": ("two From fields",)}, "malformed"),
         ({"address": "Owner@example.org"}, "from-yourself"),
+        ({"address": "owner+network@example.org"}, "from-yourself"),
+        ({"sent_to_owner": False}, "not-sent-to-you"),
     ],
 )
 def test_the_etiquette_stands_above_every_policy(preset: str, facts: Mapping[str, Any], row: str) -> None:
     decision = decide(invitation(known="yes", **facts), policy_of(EVERYBODY_IN, preset=preset))
 
     assert (decision.verdict, decision.rule, decision.template) == (Verdict.HUMAN, row, None)
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 40 + "*b", "a*" * 40 + "b", "?*" * 40 + "b", "[a" * 40, "(a+)+$"])
+def test_no_pattern_of_a_rule_takes_for_ever(pattern: str) -> None:
+    rule = Rule(name="slow", when=When(headline=pattern), verdict=Verdict.ACCEPT)
+    began = time.process_time()
+
+    decision = decide(invitation(headline="a" * 1000), policy_of(rule))
+
+    assert decision.rule != "slow"
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,21 @@ def test_without_a_border_it_cannot_be_told_whose_line_it_is() -> None:
     assert verdict(results(PASS), elsewhere) is Authentic.NONE
 
 
+@pytest.mark.parametrize(
+    ("hop", "outcome"),
+    [
+        (f"Received: from {MX} by mailstore7 (Cyrus) with LMTP; now", Authentic.PASS),
+        (f"Received: from {MX} by compute5.internal with LMTP; now", Authentic.PASS),
+        ("Received: by 2002:ab3:6c8:0:b0:1f7 with SMTP id x; now", Authentic.PASS),
+        (f"Received: from {MX} by [10.0.0.7] with ESMTP; now", Authentic.PASS),
+        (f"Received: from {MX} by mx.elsewhere.example with ESMTPS id 4; now", Authentic.NONE),
+        ("Received: from evil.example by imap.elsewhere.example with ESMTPS id 4; now", Authentic.NONE),
+    ],
+)
+def test_a_border_behind_a_strangers_server_may_be_made_up(hop: str, outcome: Authentic) -> None:
+    assert verdict(hop, results(PASS), BORDER) is outcome
+
+
 def test_without_a_configured_name_nothing_is_believed() -> None:
     assert verdict(results(PASS), BORDER, trust=Trust((), frozenset())) is Authentic.NONE
 
@@ -183,6 +198,25 @@ def test_a_mail_replayed_to_somebody_else_is_not_answered() -> None:
     other = [line.replace("ada@example.org", "eve@example.org") for line in BODY]
 
     assert trusted(*GENUINE, signature(), REPLY, body=other) == (False, "it was sent to somebody else")
+
+
+@pytest.mark.parametrize(
+    ("fields", "own", "sent_to_owner"),
+    [
+        (["To: Ada Miller <ada@example.org>"], "ada@example.org", True),
+        (["To: eve@example.net, ADA@example.org"], "ada@example.org", True),
+        (["To: eve@example.net"], "ada@example.org", False),
+        (["To: eve@example.net", "Cc: ada@example.org"], "ada@example.org", False),
+        (["To: undisclosed-recipients:;"], "ada@example.org", False),
+        ([], "ada@example.org", False),
+        (["To: eve@example.net"], "", True),  # nobody said who the owner is
+    ],
+)
+def test_a_mail_is_the_owners_only_if_to_says_so(fields: list[str], own: str, sent_to_owner: bool) -> None:
+    body = [line for line in BODY if not line.startswith("To:")] + fields
+    trust = Trust((MX,), frozenset({own} - {""}))
+
+    assert authenticate(parse(mail(*GENUINE, body=body)), trust).sent_to_owner is sent_to_owner
 
 
 def test_a_copy_that_somebody_added_vouches_for_no_recipient() -> None:

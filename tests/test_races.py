@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Config
-from gateway.errors import JournalFailed
+from gateway.errors import JournalFailed, SendFailed, SendUncertain
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import Limits
 from gateway.journal.store import open_file
 from gateway.model import State, Verdict
 from gateway.owner import for_service
-from gateway.pipeline import deliver
+from gateway.pipeline import Post, deliver
 from tests.notifications import old_linkedin
 from tests.test_journal import LIMITS, account, due, invitation, judgement
-from tests.test_round import MONDAY, Scene, scene
+from tests.test_round import MONDAY, Clock, Scene, scene
 from tests.test_story import owner
 
 __all__ = ["owner", "scene"]  # the fixtures
@@ -92,6 +92,44 @@ def test_an_answer_that_went_out_by_another_hand_stays_sent(journal: Journal) ->
     assert outbox.recipients == ["bob@example.org"]
 
 
+def refusing(failure: SendFailed) -> Post:
+    def post(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+        raise failure
+
+    return post
+
+
+def test_a_server_that_says_later_is_asked_ever_more_rarely_and_given_up_after_days(journal: Journal) -> None:
+    entry, ada, now = due(journal, "a"), for_service(ADA, journal), NOW
+    waits = []
+    while deliver(entry, ada, journal, refusing(SendFailed("451 later")), Clock(now)) is State.DUE:
+        entry = journal.entry(entry.id)
+        assert entry.not_before is not None
+        waits.append(entry.not_before - now)
+        now = entry.not_before
+
+    assert waits[:5] == [timedelta(minutes=minutes) for minutes in (5, 10, 20, 40, 80)]
+    assert max(waits) == timedelta(hours=4)
+    assert "gave up after 4 days: 451 later" in journal.entry(entry.id).why
+    assert timedelta(days=4) < now - NOW < timedelta(days=5)
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (SendFailed("550 no", permanent=True), State.REFUSED),
+        (SendFailed("552 too big", permanent=True), State.REFUSED),
+        (SendFailed("535 login", permanent=True, setup=True), State.DUE),
+        (SendFailed("421 closing"), State.DUE),
+        (SendUncertain("cut after the dot"), State.UNCERTAIN),
+    ],
+)
+def test_a_refusal_for_good_is_parked_and_a_wrong_login_is_not_the_mails_fault(
+    journal: Journal, failure: SendFailed, state: State
+) -> None:
+    assert deliver(due(journal, "a"), for_service(ADA, journal), journal, refusing(failure), Clock(NOW)) is state
+
+
 def test_a_hold_that_the_owner_ended_is_not_ended_again(journal: Journal) -> None:
     entry = due(journal, "a")
     journal.settle(entry, State.HELD, NOW, not_before=NOW)
@@ -133,7 +171,9 @@ def test_a_case_that_the_owner_decided_meanwhile_is_not_moved_by_the_policy(jour
     assert journal.entry(entry.id).state is State.CLOSED
 
 
-@pytest.mark.parametrize(("step", "outcome", "letters"), [("dot", State.SENT, 1), ("sent", State.UNCERTAIN, 1)])
+@pytest.mark.parametrize(
+    ("step", "outcome", "letters"), [("sending", State.SENT, 1), ("dot", State.SENT, 1), ("sent", State.UNCERTAIN, 1)]
+)
 def test_what_a_failing_journal_left_half_done_is_put_right_without_a_restart(
     scene: Scene, step: str, outcome: State, letters: int
 ) -> None:

@@ -415,6 +415,7 @@ def test_an_answer_takes_the_first_rung_that_holds(facts: dict[str, Any], way: t
 NOBODYS_ADDRESSES = (
     "owner@example.org",
     "Owner@Example.org",
+    "owner+network@example.org",
     "invitations@linkedin.com",
     "x@bounce.linkedin.com",
     "ada@LINKEDIN.com",

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
+from gateway.errors import DnsAway
 from gateway.journal.schema import digests
-from gateway.model import State
+from gateway.model import Mail, Provenance, State
+from gateway.review import summary
 from gateway.round import Round
 from gateway.service import watch
 from tests.notifications import linkedin, old_linkedin
@@ -152,3 +158,119 @@ def test_the_password_appears_nowhere(scene: Scene, caplog: pytest.LogCaptureFix
         assert secret not in caplog.text.replace(f"no, {canary} is wrong", "")
         assert secret not in repr(scene.work.config)
     assert smtp_secret.encode() not in b"".join(files)
+
+
+def forms(secret: str) -> list[str]:
+    """A secret as a server may repeat it; in base64 alone, and behind the user's name."""
+    raw = secret.encode()
+    encoded = [b64encode(before + raw).decode() for before in (b"", b"\0ada\0", b"xx")]
+    return [secret, quote(secret, safe=""), raw.hex(), raw.hex().upper(), *encoded]
+
+
+def test_no_form_of_a_password_is_in_a_log_a_traceback_the_journal_or_what_the_owner_reads(
+    scene: Scene, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    secrets = (scene.owner.login.password, scene.owner.smtp.login.password)
+    config, smtp = scene.work.config, scene.owner.smtp
+    scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    for hours, said in enumerate(forms(secrets[1])):
+        smtp.faults["auth"] = f"535 5.7.8 I do not know {said}"
+        scene.round_at(MONDAY - timedelta(days=5) + timedelta(hours=8 * hours))
+    smtp.faults["mail"] = "cut"
+    scene.round_at(MONDAY - timedelta(days=1))
+    scene.work.post = broken
+    with pytest.raises(ZeroDivisionError) as fault:
+        scene.round_at(MONDAY)
+    logging.getLogger("gateway").error("a fault of rsvpd's own", exc_info=fault.value)
+    for arguments in (["list", "--all"], ["show", "c1"]):
+        print(CliRunner().invoke(main, [*arguments, "--config", str(config.path)]).output)
+    print(summary(config, scene.work.journal, None, MONDAY), config, scene.work)
+
+    written = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
+    everything = written + (caplog.text + capsys.readouterr().out).encode()
+    # The last letters of base64 depend on what stands behind.
+    wanted = [form[:-4] if form[-1] == "=" else form for secret in secrets for form in forms(secret)]
+    assert [form for form in wanted if form.encode() in everything] == []
+    assert b"its words repeat the password" in everything
+    assert b"Olga Stranger" in everything
+
+
+def broken(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+    return str(1 // 0)
+
+
+def test_a_mail_server_that_refuses_the_login_is_asked_ever_more_rarely(scene: Scene) -> None:
+    scene.owner.smtp.lasting, scene.owner.smtp.faults["auth"] = True, "535 5.7.8 no"
+    for number in range(5):
+        scene.owner.deliver(old_linkedin(f"{'ABCDE'[number]}nna Stranger", f"a{number}@d{number}.example"))
+
+    for minute in range(0, 24 * 60, 15):
+        scene.round_at(MONDAY - timedelta(hours=1) + timedelta(minutes=minute))
+
+    assert 5 <= scene.owner.smtp.verbs.count("AUTH") <= 15
+    assert scene.owner.smtp.delivered == []
+
+
+def test_a_summary_that_nobody_takes_is_offered_ever_more_rarely(scene: Scene) -> None:
+    scene.owner.smtp.lasting, scene.owner.smtp.faults["rcpt"] = True, "550 5.1.1 nobody here"
+    scene.owner.deliver(linkedin("Nina Newcomer"))
+
+    for minute in range(-15, 24 * 60, 15):
+        scene.round_at(MONDAY + timedelta(minutes=minute))
+
+    assert 3 <= scene.owner.smtp.verbs.count("RCPT") <= 12
+
+
+def test_no_round_listens_so_long_that_a_server_may_hang_up(scene: Scene) -> None:
+    scene.clock.now = MONDAY
+
+    assert 0 < scene.work.run() <= timedelta(minutes=9).total_seconds()
+
+
+def test_a_mail_waits_for_a_name_server_and_is_judged_when_it_is_back(scene: Scene) -> None:
+    def away(_mail: Mail) -> Provenance:
+        raise DnsAway("no name server answers")
+
+    scene.owner.deliver(linkedin("Nina Newcomer"))
+    owner = scene.work.owner
+    scene.work.owner = replace(owner, authenticate=away)
+    for minute in range(5):
+        scene.round_at(MONDAY - timedelta(minutes=30 - minute))
+    (waiting,) = scene.work.journal.entries(*State)
+    scene.work.owner = owner
+    scene.round_at(MONDAY - timedelta(minutes=20))
+
+    (judged,) = scene.work.journal.entries(*State)
+    assert (waiting.state, judged.state) == (State.NEW, State.CLOSED)
+
+
+def test_an_answer_of_ours_that_comes_back_into_the_inbox_is_no_invitation(scene: Scene) -> None:
+    scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    scene.round_at(MONDAY - timedelta(days=5))
+    (letter,) = scene.owner.smtp.delivered
+    again = letter.raw.replace(b"From: Ada Miller <ada@example.org>", b"From: Olga <member@linkedin.com>")
+    scene.owner.deliver(letter.raw, again)
+
+    for hours in range(3):
+        scene.round_at(MONDAY - timedelta(days=4, hours=hours))
+
+    assert len(scene.owner.smtp.delivered) == 1
+
+
+def test_the_same_mails_under_other_numbers_are_not_answered_again(scene: Scene) -> None:
+    mails = [old_linkedin("Olga Stranger", "olga@somewhere.example"), linkedin("Nina Newcomer")]
+    scene.owner.deliver(*mails)
+    scene.round_at(MONDAY - timedelta(days=5))
+    with scene.owner.mailbox() as client:
+        for folder in ("Invitations/Declined", "Invitations/Review"):
+            client.delete_folder(folder)
+    scene.owner.deliver(*mails, *mails)
+    scene.work.close()
+    scene.owner.dovecot.renumber(scene.owner.login)
+
+    for hours in range(3):
+        scene.round_at(MONDAY - timedelta(days=4, hours=hours))
+
+    assert len(scene.owner.smtp.delivered) == 1
+    assert len(scene.work.journal.entries(*State)) == len(mails)

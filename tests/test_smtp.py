@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from gateway import smtp
-from gateway.config import Secret, Smtp
+from gateway import smtp, tls
+from gateway.config import Config, Secret, Smtp
 from gateway.demo import certificate
 from gateway.demo.background import Background
 from gateway.demo.sink import Letter, Sink
 from gateway.errors import JournalFailed, SendFailed, SendUncertain
+from gateway.owner import post_of
 from tests.certificates import HOST, Certificate
 from tests.submission import Delivered, Login, SmtpServer
+from tests.test_imap_oddities import ECHOES
 
 SENDER, RECIPIENT = "ada@example.org", "olga@somewhere.example"
 MAIL = b"From: ada@example.org\r\nTo: olga@somewhere.example\r\nSubject: No\r\n\r\nDear Olga\r\n"
@@ -245,6 +248,13 @@ def test_the_system_does_not_trust_a_certificate_that_signs_for_itself(server: S
     assert "AUTH" not in server.verbs
 
 
+def test_what_encrypts_is_never_older_than_tls_1_2_and_always_verifies(certified: Certificate) -> None:
+    for context in (tls.context(None), tls.context(certified.chain)):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+
+
 def test_a_stripped_starttls_stops_everything(certified: Certificate) -> None:
     server = SmtpServer(Login("ada", "canary"), certified, offers_starttls=False)
     server.start()
@@ -284,9 +294,7 @@ def test_a_wrong_password_is_tried_once_and_the_owner_told(server: SmtpServer) -
     assert server.verbs.count("AUTH") == 1
 
 
-@pytest.mark.parametrize(
-    ("mechanism", "echo"), [("PLAIN", "canary"), ("PLAIN", "AGFkYQBjYW5hcnk="), ("LOGIN", "Y2FuYXJ5")]
-)
+@pytest.mark.parametrize(("mechanism", "echo"), [*(("PLAIN", echo) for echo in ECHOES), ("LOGIN", "Y2FuYXJ5")])
 def test_a_server_that_repeats_the_password_does_not_get_it_into_the_error(
     certified: Certificate, mechanism: str, echo: str
 ) -> None:
@@ -353,6 +361,20 @@ def test_bounces_are_declined_where_the_server_can_do_so(
 
     server.stop()
     assert (f"RCPT TO:<{RECIPIENT}> NOTIFY=NEVER" in server.heard) is asked
+
+
+@pytest.mark.parametrize(("bounces", "sender"), [(None, SENDER), ("ada+bounce@example.org", "ada+bounce@example.org")])
+def test_answers_go_out_under_the_address_for_bounces(
+    server: SmtpServer, tmp_path: Path, bounces: str | None, sender: str
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(server.login.password)
+    way = account(server).model_copy(update={"bounces": bounces, "password": Secret(file=password)})
+    config = Config.model_validate({"me": {"name": "Ada", "addresses": SENDER}}).model_copy(update={"smtp": way})
+
+    post_of(config)(MAIL, recipient=RECIPIENT, before_dot=lambda: None)
+
+    assert [mail.sender for mail in server.delivered] == [sender]
 
 
 BODIES = [

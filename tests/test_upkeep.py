@@ -44,9 +44,9 @@ def test_old_mails_go_and_what_was_decided_stays(journal: Journal, tmp_path: Pat
 
     upkeep(journal, tmp_path, NOW + MAILS_KEPT + timedelta(seconds=1))
 
-    assert journal.entry(closed.id).raw is None
+    assert journal.raw(closed) is None
     assert journal.entry(closed.id).judgement is not None
-    assert journal.entry(waiting.id).raw == b"raw"
+    assert journal.raw(waiting) == b"raw"
 
 
 def test_a_backup_that_cannot_be_written_is_told_and_tried_again(

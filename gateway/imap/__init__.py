@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
@@ -136,6 +137,12 @@ class Session:
             return []
         self.select(folder)
         return self._search(f"HEADER Message-ID {quoted(message_id)}", 1)
+
+    def holds(self, folder: str, *, to: str, since: date, marks: Sequence[tuple[str, str]]) -> bool:
+        """Whether a mail in a folder, to an address and since a day, has one of these header fields."""
+        self.select(folder)
+        marked = _any_of([f"HEADER {quoted(name)} {quoted(value)}" for name, value in marks])
+        return bool(self._search(f"SINCE {since:%d-%b-%Y} TO {quoted(to)} {marked}", 1))
 
     def _search(self, term: str, since: int) -> list[int]:
         found: set[int] = set()

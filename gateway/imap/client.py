@@ -24,6 +24,7 @@ from pydantic import SecretStr
 from gateway import tls
 from gateway.config import Imap
 from gateway.errors import MailboxFailed
+from gateway.secrecy import without
 
 _TIMEOUT = SocketTimeout(connect=15, read=60)  # seconds
 _UNFIT = re.compile(r"[^ -~]")
@@ -138,6 +139,7 @@ def _reached(account: Imap, place: str) -> Client:
 
 
 def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], place: str) -> None:
+    password = ""
     try:
         password = secret().get_secret_value()
         if account.oauth:
@@ -147,20 +149,20 @@ def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], plac
         else:
             client.login(quoted(account.user), password)
     except LoginError as exc:
-        raise _login_refused(exc, account, place) from None
+        raise _login_refused(exc, without(password, words(exc)), account, place) from None
     except LookupError as exc:
         raise MailboxFailed(f"{place}: no password: {exc}", permanent=True) from None
     except ValueError:  # the text of a UnicodeError would quote the password
         why = f"{place}: user or password has characters that the login of this server cannot take"
         raise MailboxFailed(why, permanent=True) from None
     except (IMAPClientError, OSError) as exc:
-        raise MailboxFailed(f"{place}: logging in as {account.user} failed ({words(exc)})") from None
+        raise MailboxFailed(f"{place}: logging in as {account.user} failed ({without(password, words(exc))})") from None
 
 
-def _login_refused(exc: LoginError, account: Imap, place: str) -> MailboxFailed:
+def _login_refused(exc: LoginError, said: str, account: Imap, place: str) -> MailboxFailed:
     # imapclient says LoginError for a lost connection, too; what it was stands behind it.
     if isinstance(exc.__context__, IMAPClientAbortError):
-        return MailboxFailed(f"{place} was lost while logging in as {account.user} ({words(exc)})")
+        return MailboxFailed(f"{place} was lost while logging in as {account.user} ({said})")
     temporary = bool(_TEMPORARY.search(str(exc)))
     hint = "" if temporary else "; check user and password"
-    return MailboxFailed(f"{place} refused the login of {account.user} ({words(exc)}){hint}", permanent=not temporary)
+    return MailboxFailed(f"{place} refused the login of {account.user} ({said}){hint}", permanent=not temporary)

@@ -22,6 +22,7 @@ from gateway.journal.schema import cases, cursors, digests, entries, events, fac
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
 from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
+from gateway.people.keys import address_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,20 @@ class Ruling:
     state: State
     why: str = ""
     not_before: datetime | None = None
-    recipient: str | None = None
+    recipient: str | None = None  # the address
     letter_id: str | None = None
     policy: str = ""  # fingerprint of the policy it rests on
     answers: str | None = None  # Message-ID of the mail itself
+
+    @property
+    def mailbox(self) -> str | None:
+        return address_key(self.recipient) if self.recipient else None
+
+
+def _sealed(ruling: Ruling, account: dict[str, Any]) -> str:
+    """What the event of a ruling says: the reason, and the seal of the answer that may go out."""
+    parts = (ruling.why, _entries.seal_of_answer(account) if ruling.recipient else "")
+    return "; ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.recipient,
+                    recipient=ruling.mailbox,
                     template=decision.template,
                     letter_id=ruling.letter_id,
                     not_before=ruling.not_before,
@@ -139,7 +150,7 @@ class Journal:
             )
             because = "; ".join((f"rule {decision.rule}", *decision.because))
             self._append(connection, now, str(decision.verdict), because, entry.id, case)
-            self._append(connection, now, str(ruling.state), ruling.why, entry.id, case)
+            self._append(connection, now, str(ruling.state), _sealed(ruling, account), entry.id, case)
 
     def _case_of(self, connection: Connection, judgement: Judgement, now: datetime) -> Case | None:
         notification = judgement.findings.notification if judgement.findings else None
@@ -188,7 +199,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.recipient,
+                    recipient=ruling.mailbox,
                     not_before=ruling.not_before,
                     settled=now,
                 )
@@ -196,9 +207,11 @@ class Journal:
             if took.rowcount != 1:
                 return False
             connection.execute(update(cases).where(cases.c.id == entry.case_id).values(verdict=verdict, changed=now))
-            append(
-                connection, owner=self.owner, at=now, what="moved", why=why, entry_id=entry.id, case_id=entry.case_id
-            )
+            for what, reason in (("moved", why), (str(ruling.state), _sealed(ruling, account))):
+                append(
+                    connection, owner=self.owner, at=now, what=what, why=reason,
+                    entry_id=entry.id, case_id=entry.case_id,
+                )  # fmt: skip
         return True
 
     # Delivering
@@ -299,6 +312,14 @@ class Journal:
         """The entry as it stands now."""
         return self._find(entries.c.id == entry_id)[0]
 
+    def raw(self, entry: Entry) -> bytes | None:
+        """The mail itself; None once retention has dropped it. JournalFailed when it is not what was taken in."""
+        with self.store.read() as connection:
+            found: bytes | None = connection.execute(select(entries.c.raw).where(entries.c.id == entry.id)).scalar()
+            if found is not None and not _entries.is_sealed(connection, entry, _entries.seal("mail", found)):
+                raise JournalFailed(f"journal: the mail of entry {entry.id} was changed; restore a backup")
+        return found
+
     def between(self, start: datetime, end: datetime) -> list[Entry]:
         """Entries taken in, or settled, in a span of time."""
         return self._find(
@@ -382,8 +403,12 @@ class Journal:
                 connection.execute(
                     update(entries)
                     .where(entries.c.id == entry.id)
-                    .values(judgement=account, recipient=ruling.recipient, letter_id=ruling.letter_id)
+                    .values(judgement=account, recipient=ruling.mailbox, letter_id=ruling.letter_id)
                 )
+                append(
+                    connection, owner=self.owner, at=now, what="answer", why=_entries.seal_of_answer(account),
+                    entry_id=entry.id, case_id=entry.case_id,
+                )  # fmt: skip
             return took
 
     def begin(self, now: datetime) -> None:
@@ -408,11 +433,14 @@ class Journal:
             connection.execute(update(entries).where(*old, entries.c.raw.is_not(None)).values(raw=None))
 
     def verify(self) -> None:
-        """JournalFailed when an event was changed or taken out behind our back."""
+        """JournalFailed when an event, or what will be sent or was, changed behind our back."""
         with self.store.read() as connection:
             broken = first_broken_event(connection, self.owner)
+            damaged = _entries.first_damaged(connection, self.owner)
         if broken is not None:
             raise JournalFailed(f"journal: event {broken} was changed; nothing is sent until a backup is restored")
+        if damaged is not None:
+            raise JournalFailed(f"journal: entry {damaged} was changed; nothing is sent until a backup is restored")
 
     def forget(self, who: str, now: datetime) -> int:
         """Erase the cases of the person with this address or full name; how many there were."""

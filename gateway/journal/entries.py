@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
 from gateway.model import Channel, Entry, Place, Reply, State
+from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
 WAITING = (State.HELD, State.DUE)
+_SEAL = re.compile(r"(?P<kind>mail|answer) [0-9a-f]{32}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
 
 
@@ -37,7 +44,37 @@ class Denied:
     until: datetime | None = None
 
 
+def seal(what: str, content: bytes) -> str:
+    """What an event says of a thing, so that the thing cannot change without the chain of events showing it."""
+    return f"{what} {hashlib.sha256(content).hexdigest()[:32]}"
+
+
+def seal_of_answer(judgement: Mapping[str, Any] | None) -> str:
+    """The seal of the answer that a judgement holds."""
+    reply = judgement.get("reply") if judgement else None
+    return seal("answer", json.dumps(reply, sort_keys=True).encode())
+
+
+def is_sealed(connection: Connection, entry: Entry, seal: str) -> bool:
+    """Whether the last seal of its kind that the events hold of an entry is this one."""
+    whys = connection.execute(select(events.c.why).where(events.c.entry_id == entry.id).order_by(events.c.id)).scalars()
+    return _last_seal(whys, seal.partition(" ")[0]) == seal
+
+
+def _last_seal(whys: Iterable[str], kind: str) -> str | None:
+    found = [seal[0] for why in whys if (seal := _SEAL.search(why)) and seal["kind"] == kind]
+    return found[-1] if found else None
+
+
 def row_to_entry(row: RowMapping) -> Entry:
+    """The row as an entry; JournalFailed when it holds what we never wrote."""
+    try:
+        return _entry(row)
+    except (TypeError, ValueError, KeyError, AttributeError) as exc:
+        raise JournalFailed(f"journal: entry {row['id']} is damaged; restore a backup") from exc
+
+
+def _entry(row: RowMapping) -> Entry:
     judgement = row["judgement"]
     reply = judgement.get("reply") if judgement else None
     placed = row["uid"] is not None
@@ -47,7 +84,6 @@ def row_to_entry(row: RowMapping) -> Entry:
         state=State(row["state"]),
         taken_in=row["taken_in"],
         tries=row["tries"],
-        raw=row["raw"],
         message_id=row["message_id"],
         case_id=row["case_id"],
         case=f"c{row['number']}" if row["number"] is not None else None,
@@ -65,14 +101,13 @@ def row_to_entry(row: RowMapping) -> Entry:
     )
 
 
-def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
-    """Entries of an owner in the order they were taken in."""
+def find(connection: Connection, owner: str, *conditions: ColumnElement[bool]) -> list[Entry]:
+    """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
     query = (
-        select(entries, cases.c.number)
+        select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number)
         .outerjoin(cases, entries.c.case_id == cases.c.id)
         .where(entries.c.owner == owner, *conditions)
         .order_by(entries.c.id)
-        .limit(limit)
     )
     return [row_to_entry(row) for row in connection.execute(query).mappings()]
 
@@ -94,7 +129,7 @@ def take_in(connection: Connection, owner: str, key: str, raw: bytes, place: Pla
         if place:
             _moved_here(connection, owner, key, place)
         return False
-    append(connection, owner=owner, at=now, what="taken-in", entry_id=new_id)
+    append(connection, owner=owner, at=now, what="taken-in", why=seal("mail", raw), entry_id=new_id)
     return True
 
 
@@ -115,6 +150,8 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     """Take a due answer for sending; None when it is ours. Another may have been quicker: that is a denial too."""
     if not still(connection, entry, State.DUE):
         return Denied("it is no longer due")
+    if not is_sealed(connection, entry, seal_of_answer(entry.judgement)):
+        raise JournalFailed(f"journal: the answer of entry {entry.id} is not what was decided; restore a backup")
     denied = (
         _blocked(connection, owner, entry, now)
         or _answered_lately(connection, owner, entry, limits, now)
@@ -131,9 +168,13 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     return None
 
 
+def _recipient(entry: Entry) -> str:
+    return address_key(entry.reply.to) if entry.reply and entry.reply.to else ""
+
+
 def _blocked(connection: Connection, owner: str, entry: Entry, now: datetime) -> Denied | None:
     """Whether mail to this address came back lately."""
-    recipient = (entry.reply.to or "").lower() if entry.reply else ""
+    recipient = _recipient(entry)
     query = (
         select(func.max(events.c.at))
         .join(entries, events.c.entry_id == entries.c.id)
@@ -165,7 +206,7 @@ def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-    recipient = entry.reply.to if entry.reply else None
+    recipient = _recipient(entry)
     own_case = select(entries.c.case_id).where(entries.c.id == entry.id).scalar_subquery()
     same_person = select(cases.c.id).where(
         cases.c.owner == owner,
@@ -190,7 +231,7 @@ def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: L
 
 
 def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-    domain = (entry.reply.to or "").rpartition("@")[2] if entry.reply else ""
+    domain = _recipient(entry).rpartition("@")[2]
     into_domain = entries.c.recipient.endswith(f"@{domain}", autoescape=True)
     budgets = (
         (limits.per_hour, timedelta(hours=1), None, "an hour"),
@@ -248,3 +289,25 @@ def recover(connection: Connection, owner: str, now: datetime) -> Iterable[Entry
             why = "stopped while the mail server was taking it; whether it did, nobody can tell"
             settle(connection, owner, entry, State.UNCERTAIN, now, why=why)
         yield entry
+
+
+def first_damaged(connection: Connection, owner: str) -> int | None:
+    """The id of the first entry in no state there is, or with an answer that is not what the events say of it."""
+    unknown = select(entries.c.id).where(entries.c.owner == owner, entries.c.state.not_in(tuple(State))).limit(1)
+    if (found := connection.execute(unknown).scalar()) is not None:
+        return int(found)
+    said: dict[int, list[str]] = {}
+    claimed: dict[int, datetime] = {}
+    columns = (events.c.entry_id, events.c.what, events.c.why, events.c.at)
+    for event in connection.execute(select(*columns).where(events.c.owner == owner).order_by(events.c.id)):
+        said.setdefault(event.entry_id, []).append(event.why)
+        if event.what == State.SENDING:
+            claimed[event.entry_id] = event.at
+    to_somebody = entries.c.recipient.is_not(None)
+    query = select(entries.c.id, entries.c.recipient).where(entries.c.owner == owner, to_somebody)
+    recipients = {row.id: row.recipient for row in connection.execute(query)}
+    for entry in find(connection, owner, entries.c.state.in_((*WAITING, *ON_THE_WIRE)), to_somebody):
+        whole = recipients[entry.id] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
+        if not whole or _last_seal(said[entry.id], "answer") != seal_of_answer(entry.judgement):
+            return entry.id
+    return None

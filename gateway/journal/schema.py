@@ -81,7 +81,7 @@ entries = Table(
     Column("judgement", JSON),  # what explain --json prints
     Column("judged", Utc),
     Column("policy", String(64)),  # fingerprint of the policy it was judged under
-    Column("recipient", String),  # of our answer
+    Column("recipient", String),  # of our answer, as gateway.people.keys.address_key has it
     Column("template", String),
     Column("letter_id", String),  # Message-ID of our answer
     Column("not_before", Utc),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.errors import JournalFailed
 from gateway.journal.schema import events, metadata
+from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
 _READS = "rsvpd_reads"
@@ -35,7 +35,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
     @contextmanager
@@ -43,11 +43,11 @@ class Store:
         try:
             with self.engine.connect().execution_options(**{_READS: True}) as connection:
                 yield connection
-        except SQLAlchemyError as exc:
+        except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
 
-def _plain(exc: SQLAlchemyError) -> str:
+def _plain(exc: Exception) -> str:
     # SQLAlchemy's own text quotes the statement with its values: mail, addresses.
     return str(getattr(exc, "orig", None) or type(exc).__name__)
 
@@ -82,20 +82,20 @@ def open_url(url: str) -> Store:
 
 
 def _guard(path: Path) -> None:
-    """The journal is the owner's alone: no link, no foreign owner, nobody else may read it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for suffix in ("", "-wal", "-shm"):
-        file = path.with_name(path.name + suffix)
-        try:
-            found = file.lstat()
-        except FileNotFoundError:
-            continue
-        if not stat.S_ISREG(found.st_mode):
-            raise JournalFailed(f"{file}: is not a regular file")
-        if found.st_uid != os.geteuid():
-            raise JournalFailed(f"{file}: belongs to user {found.st_uid}, not to the one rsvpd runs as")
-        if found.st_mode & 0o077:
-            raise JournalFailed(f"{file}: others may read it (mode {found.st_mode & 0o777:o}); chmod 600 it")
+    """The journal is the owner's alone: no link, no foreign owner, nobody else may read it or its folder."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if why := why_not_keep(path.parent, is_folder=True):
+            raise JournalFailed(f"{path.parent}: {why}")
+        for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+            if (file.exists() or file.is_symlink()) and (why := why_not_keep(file)):
+                raise JournalFailed(f"{file}: {why}")
+        _make(path)
+    except OSError as exc:
+        raise JournalFailed(f"{path}: cannot be used ({exc.strerror})") from None
+
+
+def _make(path: Path) -> None:
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600))
 

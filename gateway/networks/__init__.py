@@ -17,6 +17,7 @@ from gateway.model import Kind, Mail, Notification, Person
 _LONGEST_NAME, _LONGEST_HEADLINE, _LONGEST_NOTE = 400, 1000, 4000
 _MOST_PARTS = 10
 _BODIES = ("text/plain", "text/html")
+_NULL_SENDER = re.compile(r"<?(?:mailer-daemon(?:@.*)?)?>?", re.IGNORECASE)
 _SEEN = re.compile(r"text/(?:plain|html)|image/.*|multipart/(?:alternative|mixed|related)")
 
 
@@ -58,6 +59,12 @@ def unlike_an_invitation(mail: Mail) -> Iterator[str]:
         yield "it has more parts than an invitation does"
     if not mail.text.strip() and not mail.html.strip():
         yield "it has no text"
+    if any(_NULL_SENDER.fullmatch(value) for value in mail.header("Return-Path")):
+        yield "its envelope sender wants no answer"  # RFC 3834 section 2
+    if any(value.strip().lower().startswith("auto-replied") for value in mail.header("Auto-Submitted")):
+        yield "it is itself an automatic answer"
+    if mail.header("X-Rsvpd-Loop"):
+        yield "it is an answer of rsvpd's"
 
 
 def _refuse_too_long(notification: Notification) -> None:

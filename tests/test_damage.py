@@ -1,0 +1,286 @@
+"""A journal that is not what it was: restored from a backup, damaged by a byte, or left by a mail that killed us."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import main
+from gateway.errors import JournalFailed
+from gateway.journal import Journal
+from gateway.journal.store import open_file
+from gateway.model import Note, Notification, State
+from gateway.owner import for_service
+from gateway.pipeline import MOST_TRIES, deliver, process, take_in
+from gateway.service import watch
+from tests.notifications import linkedin, old_linkedin, reminder
+from tests.test_journal import LIMITS, NOW, due
+from tests.test_races import ADA, Outbox
+from tests.test_round import MONDAY, Clock, Scene, scene
+from tests.test_story import owner
+
+__all__ = ["owner", "scene"]  # the fixtures
+
+START = MONDAY - timedelta(days=5)
+FLIPS = 80
+
+
+def reopened(scene: Scene) -> Scene:
+    """The same owner after a restart."""
+    watched, clock = watch(scene.work.config), Clock()
+    for part in (watched.round, watched.round.records):
+        part.clock = clock
+    watched.round.filing = replace(watched.round.filing, clock=clock)
+    return Scene(scene.owner, watched.round, clock)
+
+
+def restored(scene: Scene, backup: Path) -> Scene:
+    """The same owner after somebody put a backup in the place of the journal."""
+    scene.work.close()
+    scene.work.journal.store.engine.dispose()
+    journal = backup.parent.parent / "journal.sqlite"
+    for suffix in ("", "-wal", "-shm"):
+        journal.with_name(journal.name + suffix).unlink(missing_ok=True)
+    shutil.copy2(backup, journal)
+    (journal.parent / "lock").unlink()
+    return reopened(scene)
+
+
+@pytest.mark.parametrize("sent_copy", [True, False])
+def test_what_went_out_after_a_backup_does_not_go_out_again_when_it_is_restored(
+    scene: Scene, tmp_path: Path, sent_copy: bool
+) -> None:
+    """Sent is the second witness; without a copy there, the answer goes out once more and this test would show it."""
+    scene.work.upkeep = replace(scene.work.upkeep, clock=scene.clock)
+    scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    journal = scene.work.journal
+    journal.set_fact("paused", "yes")
+    scene.round_at(START)
+    scene.round_at(START + timedelta(days=1))  # the backup holds an answer that is due
+    journal.set_fact("paused", None)
+    scene.owner.deliver(old_linkedin("Peer Stranger", "peer@elsewhere.example"))
+    scene.round_at(START + timedelta(days=1, hours=1))
+    before = sorted(recipient for letter in scene.owner.smtp.delivered for recipient in letter.recipients)
+    if not sent_copy:
+        with scene.owner.mailbox() as client:
+            client.select_folder("Sent")
+            client.delete_messages(client.search())
+            client.expunge()
+    backup = next((tmp_path / "state" / "ada" / "backup").glob("journal-*19.sqlite"))
+
+    again = restored(scene, backup)
+    again.work.journal.set_fact("paused", None)
+    again.owner.deliver(reminder_of_olga())
+    again.round_at(START + timedelta(days=1, hours=2))
+    again.round_at(START + timedelta(days=2))
+
+    answered = [recipient for letter in again.owner.smtp.delivered for recipient in letter.recipients]
+    assert before == ["olga@somewhere.example", "peer@elsewhere.example"]
+    assert sorted(set(answered)) == before
+    assert (len(answered) == 2) is sent_copy
+    again.work.close()
+
+
+def reminder_of_olga() -> bytes:
+    return reminder("Olga Stranger")
+
+
+def test_a_second_service_on_the_same_mailbox_sees_in_sent_that_an_answer_went_out(scene: Scene) -> None:
+    scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    scene.round_at(START)
+    with scene.owner.mailbox() as client:
+        client.select_folder("Invitations/Declined")
+        client.move(client.search(), "INBOX")
+    shutil.rmtree(Path(os.environ["STATE_DIRECTORY"]))  # another host knows nothing of this one
+
+    other = reopened(scene)
+    other.round_at(START + timedelta(hours=1))
+
+    (entry,) = other.work.journal.entries(*State)
+    assert (entry.state, "Sent folder holds an answer" in entry.why) == (State.CLOSED, True)
+    assert len(scene.owner.smtp.delivered) == 1
+    other.work.close()
+
+
+# A byte that is another
+
+
+def filled(path: Path) -> Journal:
+    """A journal with an answer that is due, one that went out, one that is held and a mail that is new."""
+    journal = Journal(open_file(path), "ada")
+    first, second, third = (due(journal, name, f"{name}@example.org", slug=name) for name in ("bob", "carl", "dora"))
+    ada, outbox = for_service(ADA, journal), Outbox()
+    deliver(first, ada, journal, outbox, lambda: NOW)
+    journal.settle(third, State.HELD, NOW, not_before=NOW + timedelta(hours=1))
+    take_in(linkedin("Nina Newcomer"), None, journal, NOW)
+    assert journal.claim(second, replace(LIMITS, per_day=1), NOW) is not None
+    journal.store.engine.dispose()
+    return journal
+
+
+def outcome(path: Path) -> list[tuple[str, bytes]]:
+    """What a service sends that begins with this journal."""
+    outbox, now = Outbox(), NOW + timedelta(hours=2)
+    with suppress(JournalFailed):
+        journal = Journal(open_file(path), "ada")
+        try:
+            journal.verify()
+            ada = for_service(ADA, journal)
+            journal.recover(now)
+            for entry in journal.entries(State.NEW):
+                process(entry, ada, journal, now)
+            for entry in journal.hold_over(now):
+                journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
+            for entry in journal.due(now):
+                deliver(entry, ada, journal, outbox, lambda: now)
+        finally:
+            journal.store.engine.dispose()
+    return [(to, raw.partition(b"\r\n\r\n")[2]) for to, raw in outbox.letters]
+
+
+def test_no_flipped_byte_of_the_journal_makes_a_wrong_answer(tmp_path: Path) -> None:
+    filled(tmp_path / "journal.sqlite")
+    whole = (tmp_path / "journal.sqlite").read_bytes()
+    chance = random.Random(7)
+    # Most of a file is free space and index: half of the flips hit what stands in the rows with an answer.
+    inside = [at for word in (b"@example.org", b'"reply"', b"due", b"sent", b"claimed") for at in places(whole, word)]
+    wanted = set(outcome(copied(tmp_path, whole)))
+    wrong, refused = [], 0
+
+    for number in range(FLIPS):
+        at = chance.choice(inside) + chance.randrange(-8, 8) if number % 2 else chance.randrange(len(whole))
+        flipped = bytearray(whole)
+        flipped[at % len(whole)] ^= 1 << chance.randrange(8)
+        sent = outcome(copied(tmp_path, bytes(flipped)))
+        refused += len(sent) < len(wanted)
+        wrong += [(at, letter) for letter in sent if letter not in wanted] + [(at, sent)] * (len(sent) > len(set(sent)))
+
+    assert len(wanted) == 2
+    assert wrong == []
+    assert refused > FLIPS // 20, "hardly any flip was of consequence: the test proves too little"
+
+
+def places(whole: bytes, word: bytes) -> list[int]:
+    found, at = [], whole.find(word)
+    while at >= 0:
+        found.append(at)
+        at = whole.find(word, at + 1)
+    return found
+
+
+def copied(folder: Path, content: bytes) -> Path:
+    path = folder / "copy" / "journal.sqlite"
+    shutil.rmtree(path.parent, ignore_errors=True)
+    path.parent.mkdir(mode=0o700)
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE entries SET judgement = replace(judgement, 'bob@example.org', 'eve@example.org')",
+        "UPDATE entries SET recipient = 'a:eve@example.org'",
+        "UPDATE entries SET claimed = '2025-01-01T00:00:00.000000+00:00'",
+        "UPDATE events SET why = 'nothing' WHERE what = 'decline'",
+        "DELETE FROM events WHERE what = 'decline'",
+        "UPDATE entries SET judgement = '{broken'",
+        "UPDATE entries SET state = 'dux'",
+    ],
+)
+def test_a_service_does_not_begin_with_a_journal_that_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tampering: str
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    config = tmp_path / "ada.toml"
+    config.write_text('[me]\nname = "Ada Miller"\naddresses = "ada@example.org"\n')
+    path = tmp_path / "state" / "ada" / "journal.sqlite"
+    journal = Journal(open_file(path), "ada")
+    due(journal, "a", "bob@example.org")
+    journal.store.engine.dispose()
+    with sqlite3.connect(path) as connection:
+        connection.execute(tampering)
+    connection.close()
+
+    result = CliRunner().invoke(main, ["run", str(config)])
+
+    assert result.exit_code == 78, result.output
+    assert "rsvpd: journal" in result.output
+
+
+def test_an_answer_that_was_changed_while_the_service_runs_is_not_sent(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    due(journal, "a", "bob@example.org")
+    with journal.store.write() as connection:
+        connection.exec_driver_sql("UPDATE entries SET judgement = replace(judgement, 'bob@', 'eve@')")
+    (entry,), outbox = journal.due(NOW), Outbox()
+
+    with pytest.raises(JournalFailed, match="is not what was decided"):
+        deliver(entry, for_service(ADA, journal), journal, outbox, lambda: NOW)
+
+    assert outbox.letters == []
+
+
+def test_a_mail_that_was_changed_in_the_journal_is_not_judged(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    take_in(linkedin("Nina Newcomer"), None, journal, NOW)
+    with journal.store.write() as connection:
+        connection.exec_driver_sql("UPDATE entries SET raw = CAST(replace(raw, 'Nina', 'Dora') AS BLOB)")
+    (entry,) = journal.entries(State.NEW)
+
+    with pytest.raises(JournalFailed, match="was changed"):
+        process(entry, for_service(ADA, journal), journal, NOW)
+
+
+# A mail that kills
+
+
+def test_a_mail_that_kills_the_process_is_set_aside_and_the_others_are_judged(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(open_file(path), "ada")
+    for raw in (linkedin("Polly Poison"), linkedin("Nina Newcomer")):
+        take_in(raw, None, journal, NOW)
+    journal.store.engine.dispose()
+
+    deaths = 0
+    while died(lambda: judge_all(path)):
+        deaths += 1
+
+    assert deaths == MOST_TRIES
+    poison, other = Journal(open_file(path), "ada").entries(*State)
+    assert (poison.state, poison.why) == (State.UNREADABLE, f"reading it ended the program {MOST_TRIES} times")
+    assert other.state is State.CLOSED
+
+
+def judge_all(path: Path) -> None:
+    journal = Journal(open_file(path), "ada")
+    ada = for_service(ADA, journal)
+
+    def read(notification: Notification) -> Note:
+        if notification.inviter and notification.inviter.name == "Polly Poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return ada.read(notification)
+
+    for entry in journal.entries(State.NEW):
+        process(entry, replace(ada, read=read), journal, NOW)
+
+
+def died(work: Callable[[], None]) -> bool:
+    """Do something in a child process; whether it was killed over it."""
+    child = os.fork()
+    if child == 0:
+        work()
+        os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
