@@ -43,6 +43,13 @@ def test_an_answer_says_that_a_machine_sent_it_and_wants_no_machines_answer() ->
     assert message["To"] == "bob@example.net"
 
 
+def test_an_answer_is_one_plain_text_and_carries_nothing() -> None:
+    message = read(composed(reply()))
+
+    assert (message.get_content_type(), message.is_multipart()) == ("text/plain", False)
+    assert message["Content-Disposition"] is None
+
+
 def test_a_draft_does_not_pretend_that_a_machine_sent_it() -> None:
     message = read(composed(reply(), automatic=False))
 

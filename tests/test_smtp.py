@@ -11,11 +11,12 @@ import pytest
 from pydantic import SecretStr
 
 from gateway import smtp, tls
-from gateway.config import Secret, Smtp
+from gateway.config import Config, Secret, Smtp
 from gateway.demo import certificate
 from gateway.demo.background import Background
 from gateway.demo.sink import Letter, Sink
 from gateway.errors import JournalFailed, SendFailed, SendUncertain
+from gateway.owner import post_of
 from tests.certificates import HOST, Certificate
 from tests.submission import Delivered, Login, SmtpServer
 from tests.test_imap_oddities import ECHOES
@@ -360,6 +361,20 @@ def test_bounces_are_declined_where_the_server_can_do_so(
 
     server.stop()
     assert (f"RCPT TO:<{RECIPIENT}> NOTIFY=NEVER" in server.heard) is asked
+
+
+@pytest.mark.parametrize(("bounces", "sender"), [(None, SENDER), ("ada+bounce@example.org", "ada+bounce@example.org")])
+def test_answers_go_out_under_the_address_for_bounces(
+    server: SmtpServer, tmp_path: Path, bounces: str | None, sender: str
+) -> None:
+    password = tmp_path / "password"
+    password.write_text(server.login.password)
+    way = account(server).model_copy(update={"bounces": bounces, "password": Secret(file=password)})
+    config = Config.model_validate({"me": {"name": "Ada", "addresses": SENDER}}).model_copy(update={"smtp": way})
+
+    post_of(config)(MAIL, recipient=RECIPIENT, before_dot=lambda: None)
+
+    assert [mail.sender for mail in server.delivered] == [sender]
 
 
 BODIES = [
