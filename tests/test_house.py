@@ -38,9 +38,9 @@ FLOORS = (
         "explain",
     ),
     ("config",),
-    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive"),
+    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "archive", "oauth", "grants"),
     ("pipeline", "digest", "reading", "replay", "page", "card"),
-    ("state", "records", "owner", "filing", "upkeep", "round", "review"),
+    ("state", "logins", "records", "owner", "filing", "upkeep", "round", "review"),
     ("check",),
     ("service",),
     ("demo",),
@@ -57,6 +57,11 @@ SOLE_IMPORTERS = {
     "smtplib": {"smtp"},
     "sqlalchemy": {"journal"},
     "apscheduler": {"service"},
+    "aiosmtpd": {"lmtp"},
+    "google": {"oauth"},
+    "google_auth_oauthlib": {"oauth"},
+    "msal": {"oauth"},
+    "keyring": {"config"},
 }
 BANNED = ("utils", "helpers", "common", "base", "manager")
 
