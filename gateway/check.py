@@ -17,6 +17,7 @@ from gateway.errors import BadTemplate, MailboxFailed, SendFailed
 from gateway.evidence import gather
 from gateway.imap import Session
 from gateway.lint import lint
+from gateway.logins import kept, login_of, troubles
 from gateway.owner import connect_of, policy_of, replies_of
 from gateway.state import folder_of
 
@@ -43,6 +44,7 @@ def checks(config: Config) -> Iterator[Check]:
     yield from _records(config)
     yield from _state(config)
     yield from _runtime()
+    yield from _logins(config)
     yield from _mailbox(config)
     yield from _submission(config)
 
@@ -112,6 +114,13 @@ def _runtime() -> Iterator[Check]:
         yield Check(Outcome.REMARK, "python", "its mail library lacks two known mends; use a current patch release")
 
 
+def _logins(config: Config) -> Iterator[Check]:
+    for found in kept(config):
+        yield _good("login", found)
+    for found in troubles(config, datetime.now(UTC)):
+        yield Check(Outcome.REMARK, "login", found)
+
+
 def _mailbox(config: Config) -> Iterator[Check]:
     if config.imap is None:
         yield Check(Outcome.REMARK, "imap", "no [imap]: `rsvpd explain` works, `rsvpd run` does not")
@@ -145,7 +154,8 @@ def _submission(config: Config) -> Iterator[Check]:
         yield Check(Outcome.REMARK, "smtp", "no [smtp]: nothing can be sent, the weekly summary neither")
         return
     try:
-        smtp.probe(account, account.secret, sender=account.bounces or next(iter(config.me.addresses), account.user))
+        sender = account.bounces or next(iter(config.me.addresses), account.user)
+        login_of(config, account).use(lambda secret: smtp.probe(account, secret, sender=sender))
     except SendFailed as exc:
         yield _fault("smtp", str(exc))
     else:

@@ -156,6 +156,36 @@ def check(config_path: Path, only_policy: bool) -> None:
 
 
 @main.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def login(config_path: Path) -> None:
+    """Sign in at Google or Microsoft, wherever the file says oauth.
+
+    Needs a browser, but on any machine. What it obtains is kept in the state directory, so run it as the user that
+    the service runs as. docs/logins.md tells how to register the app whose id the file names.
+    """
+    from gateway.config import load
+    from gateway.logins import sign_in
+
+    kept = list(sign_in(load(config_path), _Terminal(), datetime.now(UTC)))
+    if not kept:
+        raise click.UsageError(f"no account in {config_path} says oauth; passwords need no signing in")
+    for found in kept:
+        click.echo(f"Signed in: {found}")
+    click.echo(f"Next: rsvpd check {config_path}")
+
+
+class _Terminal:
+    """Where the owner signs in."""
+
+    def tell(self, text: str) -> None:
+        click.echo(f"\n{text}\n")
+
+    def ask(self, question: str) -> str:
+        answer: str = click.prompt(question)
+        return answer
+
+
+@main.command()
 @_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))

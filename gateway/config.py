@@ -41,6 +41,8 @@ class Secret(Section):
     command: str | list[str] | None = None
     credential: str | None = None
     """Name of a systemd credential (LoadCredential=)."""
+    keyring: str | None = None
+    """Service under which the desktop's keyring has it."""
 
     @model_validator(mode="before")
     @classmethod
@@ -51,12 +53,13 @@ class Secret(Section):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Secret:
-        if sum(source is not None for source in (self.file, self.env, self.command, self.credential)) != 1:
-            raise ValueError("give exactly one of file, env, command, credential")
+        sources = (self.file, self.env, self.command, self.credential, self.keyring)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("give exactly one of file, env, command, credential, keyring")
         return self
 
-    def read(self) -> SecretStr:
-        """The secret itself, hidden in repr; OSError or LookupError says where it should have been."""
+    def read(self, user: str) -> SecretStr:
+        """The secret of a user, hidden in repr; OSError or LookupError says where it should have been."""
         if self.env is not None:
             if self.env not in os.environ:
                 raise LookupError(f"environment variable {self.env} is not set")
@@ -68,6 +71,8 @@ class Secret(Section):
             if folder is None:
                 raise LookupError(f"credential {self.credential}: not started by systemd with LoadCredential=")
             return SecretStr(Path(folder, self.credential).read_text("utf-8").rstrip("\r\n"))
+        if self.keyring is not None:
+            return SecretStr(self._from_keyring(self.keyring, user))
         assert self.file is not None  # _exactly_one
         return SecretStr(self.file.read_text("utf-8").rstrip("\r\n"))
 
@@ -86,6 +91,29 @@ class Secret(Section):
             raise LookupError(f"password command failed ({type(exc).__name__})") from None
         return done.stdout.rstrip("\r\n")
 
+    @staticmethod
+    def _from_keyring(service: str, user: str) -> str:
+        try:
+            import keyring  # an extra
+            import keyring.errors
+        except ModuleNotFoundError:
+            raise LookupError('the keyring package is not installed: pip install "rsvpd[keyring]"') from None
+        try:
+            found = keyring.get_password(service, user)
+        except keyring.errors.KeyringError as exc:
+            why = " ".join(str(exc).split()) or type(exc).__name__
+            raise LookupError(f"keyring: {why}; on a server without one use file or credential") from None
+        if found is None:
+            raise LookupError(f"keyring: nothing there yet; store it with: keyring set {service} {user}")
+        return found
+
+
+class OAuthClient(Section):
+    """The app that the owner registered with Google or Microsoft; rsvpd ships none of its own."""
+
+    id: str
+    secret: Secret | None = None
+
 
 class Account(Section):
     """A login at a mail server."""
@@ -94,6 +122,7 @@ class Account(Section):
     user: str
     password: Secret | None = None
     oauth: Literal["google", "microsoft"] | None = None
+    oauth_client: OAuthClient | None = None
     ca_file: FilePath | None = None
 
     @model_validator(mode="after")
@@ -102,11 +131,25 @@ class Account(Section):
             raise ValueError("give either password or oauth")
         return self
 
+    @model_validator(mode="after")
+    def _registered_app(self) -> Self:
+        if self.oauth is None:
+            if self.oauth_client is not None:
+                raise ValueError('oauth_client belongs to oauth = "google" or "microsoft"')
+            return self
+        if self.oauth_client is None:
+            raise ValueError('oauth needs oauth_client = { id = "..." }, the app you registered (docs/logins.md)')
+        if self.oauth == "google" and self.oauth_client.secret is None:
+            raise ValueError("Google gives a client secret with the id: oauth_client = { id = ..., secret = { ... } }")
+        if self.oauth == "microsoft" and self.oauth_client.secret is not None:
+            raise ValueError("oauth_client.secret: register the app at Microsoft as a public client; it has no secret")
+        return self
+
     def secret(self) -> SecretStr:
-        """The password, read anew each time, so that a changed one needs no restart."""
+        """The password, read anew each time, so that a changed one needs no restart; a login by oauth has none."""
         if self.password is None:
-            raise LookupError(f"no login by {self.oauth} in this version; give a password")
-        return self.password.read()
+            raise LookupError(f"{self.user} signs in by {self.oauth}, without a password")
+        return self.password.read(self.user)
 
 
 class Me(Section):

@@ -75,3 +75,11 @@ class BadLetter(RsvpdError):
 
 class BadPolicy(RsvpdError):
     """A policy that cannot be decided by."""
+
+
+class SignInFailed(RsvpdError):
+    """The owner was not let in at Google or Microsoft: begin again, or mend what it says."""
+
+
+class GrantEnded(RsvpdError):
+    """The provider takes the refresh token no more: stop asking, the owner must sign in again."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
+
 from gateway import dns, imap, smtp
 from gateway.config import Config, Imap, Smtp
 from gateway.errors import BadConfig, BadSource, JournalFailed
@@ -13,6 +15,7 @@ from gateway.evidence import gather
 from gateway.journal import Journal
 from gateway.journal.entries import Limits
 from gateway.journal.index import PeopleIndex
+from gateway.logins import login_of
 from gateway.mail import LARGEST
 from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance, Standing
 from gateway.networks import criteria
@@ -164,18 +167,21 @@ def mailbox_mails(config: Config, folder: str) -> Iterator[tuple[str, bytes]]:
 def connect_of(config: Config) -> Callable[[], imap.Session]:
     """How to get at the owner's mailbox."""
     account = _imap(config)
-    return lambda: imap.connect(account, account.secret)
+    login = login_of(config, account)
+    return lambda: login.use(lambda secret: imap.connect(account, secret))
 
 
 def post_of(config: Config) -> Post:
     """The way to the owner's mail server."""
     account = _smtp(config)
+    login = login_of(config, account)
     sender = account.bounces or config.me.addresses[0]
 
     def post(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
-        return smtp.send(
-            account, message, sender=sender, recipient=recipient, secret=account.secret, before_dot=before_dot
-        )
+        def send(secret: Callable[[], SecretStr]) -> str:
+            return smtp.send(account, message, sender=sender, recipient=recipient, secret=secret, before_dot=before_dot)
+
+        return login.use(send)
 
     return post
 

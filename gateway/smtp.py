@@ -129,10 +129,12 @@ def _log_in(server: smtplib.SMTP, account: Smtp, secret: Callable[[], SecretStr]
     except UnicodeError:
         raise SendFailed(f"{place}: the password is not UTF-8", setup=True) from None
     except (OSError, LookupError) as exc:
-        raise SendFailed(f"{place}: no password: {exc}", setup=True) from None
+        lacking = "access token" if account.oauth else "password"
+        raise SendFailed(f"{place}: no {lacking}: {exc}", setup=True) from None
     lines = _login(account, server.esmtp_features.get("auth", "").upper().split(), password)
     if not lines:
-        raise SendFailed(f"{place} offers no login that rsvpd knows (PLAIN, LOGIN)", setup=True)
+        known = "XOAUTH2, OAUTHBEARER" if account.oauth else "PLAIN, LOGIN"
+        raise SendFailed(f"{place} offers no login that rsvpd knows ({known})", setup=True)
     for line in lines:
         code, answer = server.docmd(line)
         if code != 334:
@@ -140,7 +142,7 @@ def _log_in(server: smtplib.SMTP, account: Smtp, secret: Callable[[], SecretStr]
     if code // 100 == 2:
         return
     said = without(password, _plain(answer))
-    hint = "; check user and password" if code // 100 == 5 else ""
+    hint = f"; check user and {'oauth_client' if account.oauth else 'password'}" if code // 100 == 5 else ""
     why = f"{place} refused the login of {account.user} ({code} {said}){hint}"
     raise SendFailed(why, permanent=code // 100 == 5, setup=True)
 
@@ -148,12 +150,22 @@ def _log_in(server: smtplib.SMTP, account: Smtp, secret: Callable[[], SecretStr]
 def _login(account: Smtp, offered: list[str], password: str) -> tuple[str, ...]:
     """What to say, line by line; one try only, since servers lock out those who try more."""
     if account.oauth:
-        return "AUTH XOAUTH2 " + _base64(f"user={account.user}\1auth=Bearer {password}\1\1"), ""
+        return _by_token(account.user, offered, password)
     if "PLAIN" in offered:
         # smtplib's own refuses passwords that are not ASCII.
         return ("AUTH PLAIN " + _base64(f"\0{account.user}\0{password}"),)
     if "LOGIN" in offered:
         return "AUTH LOGIN", _base64(account.user), _base64(password)
+    return ()
+
+
+def _by_token(user: str, offered: list[str], token: str) -> tuple[str, ...]:
+    # A server that says no gives the reason first, and wants to hear something before it says 535.
+    if "XOAUTH2" in offered:
+        return "AUTH XOAUTH2 " + _base64(f"user={user}\1auth=Bearer {token}\1\1"), ""
+    if "OAUTHBEARER" in offered:  # RFC 7628
+        identity = user.replace("=", "=3D").replace(",", "=2C")
+        return "AUTH OAUTHBEARER " + _base64(f"n,a={identity},\1auth=Bearer {token}\1\1"), _base64("\1")
     return ()
 
 

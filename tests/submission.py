@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 from base64 import b64decode
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tests.certificates import HOST, Certificate
+
+# How the words with the token begin.
+_BY_TOKEN = {"XOAUTH2": "user={}", "OAUTHBEARER": "n,a={},"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class SmtpServer:
     implicit: bool = False
     offers_starttls: bool = True
     mechanisms: str = "PLAIN LOGIN"
+    holder: Callable[[str], str | None] = lambda _token: None  # whose an access token is
     extensions: tuple[str, ...] = ("8BITMIME", "DSN")
     lasting: bool = False
     faults: dict[str, str] = field(default_factory=dict)
@@ -167,14 +172,22 @@ class _Dialogue:
         if not self._tls or mechanism.upper() not in self._server.mechanisms.split():
             self._say("504 5.5.4 not so")
             return
-        account = self._server.login
-        if mechanism.upper() == "LOGIN":
-            given = (self._ask("VXNlcm5hbWU6"), self._ask("UGFzc3dvcmQ6"))
-        else:
-            _, user, password = b64decode(initial).decode().split("\0")
-            given = (user, password)
-        self._known = given == (account.user, account.password)
+        self._known = self._is_known(mechanism.upper(), initial)
         self._answer("auth", "235 2.7.0 welcome" if self._known else "535 5.7.8 authentication failed")
+
+    def _is_known(self, mechanism: str, initial: str) -> bool:
+        account = self._server.login
+        if mechanism in _BY_TOKEN:
+            begin, _, rest = b64decode(initial).decode().partition("\1auth=Bearer ")
+            known = begin == _BY_TOKEN[mechanism].format(account.user)
+            if known and rest.endswith("\1\1") and self._server.holder(rest[:-2]) == account.user:
+                return True
+            self._ask("eyJzdGF0dXMiOiI0MDEifQ==")
+            return False
+        if mechanism == "LOGIN":
+            return (self._ask("VXNlcm5hbWU6"), self._ask("UGFzc3dvcmQ6")) == (account.user, account.password)
+        _, user, password = b64decode(initial).decode().split("\0")
+        return (user, password) == (account.user, account.password)
 
     def _ask(self, prompt: str) -> str:
         self._say(f"334 {prompt}")

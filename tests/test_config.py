@@ -1,7 +1,12 @@
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.backends.fail import Keyring as NoKeyring
 
 from gateway.config import Config, Secret, load
 from gateway.errors import BadConfig
@@ -71,7 +76,7 @@ window = "30"
         "line 7: imap.usr: unknown, did you mean user?",
         'line 8: imap.password: no secret stands in this file: write { file = "..." }, { env = "..." } or the like',
         "line 12: smtp.port: port 25 is for servers among themselves; use 465, or 587 with STARTTLS",
-        "line 14: smtp.password: give exactly one of file, env, command, credential",
+        "line 14: smtp.password: give exactly one of file, env, command, credential, keyring",
         "line 22: rule.2.when.knwn: unknown, did you mean known?",
         'line 26: delivery.window: a duration is a number and a unit, like "15m", "12h" or "30d"',
     }
@@ -121,8 +126,8 @@ def test_the_example_shows_every_key_and_every_default() -> None:
     assert config.smtp
     sections = (config.me, config.policy, config.evidence, config.authentication, config.delivery, config.digest)
     wanted = {key for section in sections for key in type(section).model_fields}
-    wanted |= {key for key in type(config.imap).model_fields if key not in ("folders", "oauth")}
-    wanted |= {key for key in type(config.smtp).model_fields if key != "oauth"}
+    wanted |= {key for key in type(config.imap).model_fields if key != "folders"}
+    wanted |= set(type(config.smtp).model_fields)
 
     assert wanted - shown == set()
     assert config.delivery == Config().delivery
@@ -145,7 +150,7 @@ def test_a_secret_is_read_from_where_it_stands_and_never_shown(
         "command": Secret(command="echo from a command"),
     }
 
-    secret = sources[source].read()
+    secret = sources[source].read("ada")
 
     assert secret.get_secret_value() == wanted
     assert wanted not in repr(secret)
@@ -153,4 +158,53 @@ def test_a_secret_is_read_from_where_it_stands_and_never_shown(
 
 def test_a_secret_that_is_not_there_says_where_it_should_have_been() -> None:
     with pytest.raises(LookupError, match="RSVPD_NOT_SET is not set"):
-        Secret(env="RSVPD_NOT_SET").read()
+        Secret(env="RSVPD_NOT_SET").read("ada")
+
+
+class Wallet(KeyringBackend):
+    """A keyring in memory."""
+
+    priority = 1
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self._kept.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._kept[service, username] = password
+
+
+@pytest.fixture(name="wallet")
+def _wallet() -> Iterator[Wallet]:
+    before, wallet = keyring.get_keyring(), Wallet()
+    keyring.set_keyring(wallet)
+    yield wallet
+    keyring.set_keyring(before)
+
+
+def test_the_keyring_gives_each_user_their_own_password(tmp_path: Path, wallet: Wallet) -> None:
+    login = 'host = "h"\nuser = "ada"\npassword = { keyring = "mail" }\n'
+    config = load(write(tmp_path, f"[imap]\n{login}"))
+    wallet.set_password("mail", "ada", "Ada's")
+    wallet.set_password("mail", "bob", "Bob's")
+
+    assert config.imap
+    assert config.imap.secret().get_secret_value() == "Ada's"
+    with pytest.raises(LookupError, match="nothing there yet; store it with: keyring set mail eve"):
+        Secret(keyring="mail").read("eve")
+
+
+def test_a_machine_without_a_keyring_is_told_what_to_use_instead(wallet: Wallet) -> None:
+    keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]
+
+    with pytest.raises(LookupError, match="on a server without one use file or credential"):
+        Secret(keyring="mail").read("ada")
+
+
+def test_the_keyring_is_an_extra_that_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+
+    with pytest.raises(LookupError, match=r'pip install "rsvpd\[keyring\]"'):
+        Secret(keyring="mail").read("ada")

@@ -56,7 +56,7 @@ def _fetch(dav: Dav, query: str, tag: str) -> bytes:
 
 def _ask(dav: Dav, query: str) -> bytes:
     try:
-        login = f"{dav.user}:{dav.password.read().get_secret_value()}"
+        login = f"{dav.user}:{dav.password.read(dav.user).get_secret_value()}"
     except (OSError, LookupError) as exc:
         raise BadSource(f"{dav.url}: no password: {exc}") from exc
     # Only https gets here: _fetch has seen to it.

@@ -143,7 +143,7 @@ def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], plac
     try:
         password = secret().get_secret_value()
         if account.oauth:
-            client.oauth2_login(account.user, password)
+            _show_token(client, account.user, password, place)
         elif client.has_capability("AUTH=PLAIN"):
             client.plain_login(account.user, password)
         else:
@@ -151,7 +151,8 @@ def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], plac
     except LoginError as exc:
         raise _login_refused(exc, without(password, words(exc)), account, place) from None
     except LookupError as exc:
-        raise MailboxFailed(f"{place}: no password: {exc}", permanent=True) from None
+        lacking = "access token" if account.oauth else "password"
+        raise MailboxFailed(f"{place}: no {lacking}: {exc}", permanent=True) from None
     except ValueError:  # the text of a UnicodeError would quote the password
         why = f"{place}: user or password has characters that the login of this server cannot take"
         raise MailboxFailed(why, permanent=True) from None
@@ -159,10 +160,19 @@ def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], plac
         raise MailboxFailed(f"{place}: logging in as {account.user} failed ({without(password, words(exc))})") from None
 
 
+def _show_token(client: Client, user: str, token: str, place: str) -> None:
+    if client.has_capability("AUTH=XOAUTH2"):
+        client.oauth2_login(user, token)
+    elif client.has_capability("AUTH=OAUTHBEARER"):
+        client.oauthbearer_login(user, token)
+    else:
+        raise MailboxFailed(f"{place} offers no login by oauth (XOAUTH2, OAUTHBEARER)", permanent=True)
+
+
 def _login_refused(exc: LoginError, said: str, account: Imap, place: str) -> MailboxFailed:
     # imapclient says LoginError for a lost connection, too; what it was stands behind it.
     if isinstance(exc.__context__, IMAPClientAbortError):
         return MailboxFailed(f"{place} was lost while logging in as {account.user} ({said})")
     temporary = bool(_TEMPORARY.search(str(exc)))
-    hint = "" if temporary else "; check user and password"
+    hint = "" if temporary else f"; check user and {'oauth_client' if account.oauth else 'password'}"
     return MailboxFailed(f"{place} refused the login of {account.user} ({said}){hint}", permanent=not temporary)
