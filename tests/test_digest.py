@@ -23,6 +23,7 @@ from gateway.digest.facts import Source, WeekCount, quiet_since
 from gateway.digest.html import LARGEST, as_html
 from gateway.digest.text import as_text
 from gateway.digest.words import words
+from gateway.journal.conversation import Outcome
 from gateway.model import AnswerLink, Channel, Entry, Mailbox, Reply, State, Verdict
 
 LANGUAGES = {file.stem for file in Path(gateway.digest.words.__file__).parent.glob("*.toml")}
@@ -103,6 +104,15 @@ def test_an_answer_that_came_back_has_a_section_of_its_own() -> None:
     assert "Came back (1)" in text
     assert "Trouble" not in text
     assert "Declined and answered" not in text
+
+
+def test_what_became_of_the_letters_is_told_by_template_in_weeks_with_invitations() -> None:
+    outcomes = [Outcome("short", sent=12, answered=3, connected=1, offended=0, bounced=2)]
+
+    text = text_of(entry(1, "accept-candidate"), outcomes=outcomes)
+
+    assert "short: sent 12, answered 3, connected later 1, came back 2" in text
+    assert "letters" not in text_of(outcomes=outcomes)
 
 
 def test_what_does_not_work_is_told() -> None:

@@ -12,6 +12,7 @@ from gateway.cases import INVITES
 from gateway.commands import NOT_OBEYED
 from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.words import Words
+from gateway.journal.conversation import Outcome
 from gateway.model import AnswerLink, Channel, Entry, Kind, State, Verdict
 
 _COUNTED = (State.SENT, State.HELD, State.DUE, State.REFUSED, State.UNCERTAIN)
@@ -106,6 +107,14 @@ def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: L
     yield _plain("moved", words, (f"{case}: {why}" for case, why in facts.moved))
     yield _plain("overruled", words, (f"{case}: {shown(why)}" for case, why in facts.overruled))
     yield _plain("trouble", words, _troubles(facts, words))
+    if invitations:
+        yield _plain("outcomes", words, (_told(outcome, words) for outcome in facts.outcomes))
+
+
+def _told(outcome: Outcome, words: Words) -> str:
+    counts = {name: getattr(outcome, name) for name in ("sent", "answered", "connected", "offended", "bounced")}
+    parts = (f"{words(f'outcomes.{name}')} {number}" for name, number in counts.items() if number or name == "sent")
+    return f"{outcome.template}: {', '.join(parts)}"
 
 
 def _plain(key: str, words: Words, lines: Iterable[str]) -> Section:

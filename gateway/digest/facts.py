@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from gateway.digest.weeks import Rhythm, Week
 from gateway.journal import Journal
+from gateway.journal.conversation import Outcome
 from gateway.journal.index import PeopleIndex
 from gateway.model import Entry, Verdict
 from gateway.pipeline import FAULTY, PAUSED
@@ -54,6 +55,7 @@ class Facts:
     wrote: Sequence[tuple[str, str]] = ()  # a case and what its inviter answered
     sources: Sequence[Source] = ()
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
+    outcomes: Sequence[Outcome] = ()  # of all letters so far, a template each
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
     paused: bool = False
     faulty: str = ""  # why changed settings are not in force
@@ -72,6 +74,7 @@ def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now
         wrote=journal.answered(week.start, week.end),
         sources=[Source(one.source, one.read, one.fault) for one in index.sources() if one.fault],
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
+        outcomes=journal.outcomes(),
         history=_history(journal, week, rhythm),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",
