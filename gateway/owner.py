@@ -90,16 +90,16 @@ def policy_of(config: Config) -> Policy:
         config.policy,
         config.rule,
         institutions=config.me.institution,
-        own=frozenset(_own_addresses(config)),
+        own=frozenset(config.me.addresses),
+        elsewhere=frozenset(_elsewhere(config)),
         groups=config.group,
     )
 
 
-def _own_addresses(config: Config) -> Iterator[str]:
-    """Every address that is the owner's or that we send from."""
+def _elsewhere(config: Config) -> Iterator[str]:
+    """Further addresses of the owner's, and those that we send from."""
     sending = (config.smtp.bounces, config.smtp.user) if config.smtp else ()
-    every = (*config.me.addresses, config.me.contact, config.digest.to, *sending)
-    yield from (address for address in every if address and "@" in address)
+    yield from (address for address in (config.me.contact, config.digest.to, *sending) if address and "@" in address)
 
 
 def policy_at_hand(config: Config) -> Policy:

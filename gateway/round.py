@@ -110,7 +110,8 @@ class Round:
         self.filing.release(session)
         self._send(session)
         self.filing.copy(session)
-        self._orders.confirm()
+        if not self._login.lasts(self.clock()):
+            self._orders.confirm()
         return self._listen(session, looked)
 
     def socket(self) -> socket.socket | None:
@@ -199,7 +200,7 @@ class Round:
 
     @property
     def _orders(self) -> Orders:
-        return Orders(self.config, self.owner, self.journal, self.post, self.clock)
+        return Orders(self.config, self.owner, self.journal, self._post, self.clock)
 
     def _with_names(self, judging: Callable[[Entry, Owner, Journal, datetime], None], entry: Entry) -> None:
         try:
