@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from gateway.check import Outcome, _runtime
 from gateway.cli import main
+from tests.accounts import accounts
 from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
 from tests.notifications import MX, linkedin
@@ -158,25 +159,7 @@ def test_a_faulty_file_ends_with_78_and_names_every_fault(config: Path) -> None:
 
 
 def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login) -> None:
-    (config.parent / "imap-password").write_text(login.password)
-    (config.parent / "smtp-password").write_text(smtp.login.password)
-    config.write_text(
-        config.read_text()
-        + f"""
-[imap]
-host = "{HOST}"
-port = {dovecot.imaps_port}
-user = "{login.user}"
-password = {{ file = "imap-password" }}
-ca_file = "{dovecot.certificate.chain}"
-[smtp]
-host = "{HOST}"
-port = {smtp.port}
-user = "{smtp.login.user}"
-password = {{ file = "smtp-password" }}
-ca_file = "{smtp.certificate.chain}"
-"""
-    )
+    config.write_text(f"{config.read_text()}\n{accounts(config.parent, dovecot, login, smtp)}")
 
 
 def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dovecot, smtp_server: SmtpServer) -> None:

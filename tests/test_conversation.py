@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.utils import format_datetime
 
 import pytest
@@ -53,7 +53,7 @@ def letter_id(found: Desk) -> str:
 
 
 def write_back(found: Desk, to: str | None, **other: str) -> None:
-    found.owner.deliver(answer(to, when=found.now, **other))
+    found.owner.deliver(answer(to, when=found.clock.now, **other))
     found.round()
 
 
@@ -91,7 +91,7 @@ def test_an_answer_to_a_decline_makes_the_case_the_owners_and_is_not_answered(
     shown = rsvpd("show", "--config", declined.config.path, "c1")
     assert 'answers your letter: "Hello Ada, what a pity."' in " ".join(shown.split())
     assert "c1" in rsvpd("list", "--config", declined.config.path)
-    assert "what a pity" in summary(declined.config, declined.journal, None, declined.now).text
+    assert "what a pity" in summary(declined.config, declined.journal, None, declined.clock.now).text
 
 
 def test_a_mail_from_the_address_alone_opens_the_case_and_proves_nothing(declined: Desk) -> None:
@@ -146,7 +146,7 @@ def test_a_mail_that_answers_no_letter_changes_no_case(declined: Desk, to: str |
     write_back(declined, to, **other)
 
     assert declined.verdict == (Verdict.DECLINE, "policy")
-    assert declined.journal.answered(declined.now - timedelta(days=1), declined.now + timedelta(days=1)) == []
+    assert declined.journal.answered(*declined.today) == []
 
 
 def test_the_owners_own_mail_in_the_thread_is_no_answer(declined: Desk) -> None:
@@ -197,7 +197,7 @@ def test_a_crash_while_an_answer_is_written_down_tells_it_once(declined: Desk) -
     declined.round()
 
     assert declined.verdict == (Verdict.HUMAN, "answer")
-    assert len(declined.journal.answered(declined.now - timedelta(days=1), declined.now + timedelta(days=1))) == 1
+    assert len(declined.journal.answered(*declined.today)) == 1
 
 
 def test_only_the_first_answer_opens_the_case(declined: Desk) -> None:

@@ -19,9 +19,9 @@ from gateway.mail import LARGEST
 from gateway.model import Entry, State
 from gateway.owner import for_service
 from gateway.pipeline import Owner, deliver, process, take_in
+from tests.clock import Clock
 from tests.notifications import MX, old_linkedin
 from tests.test_races import Outbox
-from tests.test_round import Clock
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -27,10 +25,10 @@ from gateway.imap import Session
 from gateway.journal.schema import metadata, nonces
 from gateway.model import State
 from gateway.orders import PATIENCE
-from gateway.service import watch
+from tests.clock import Clock
 from tests.notifications import MX, linkedin, old_linkedin
 from tests.test_commands import ADA
-from tests.test_round import MONDAY, Clock, Scene
+from tests.test_round import MONDAY, Scene, at_work
 from tests.test_story import Owner, owner, serving, settled, wait_for
 
 __all__ = ["owner"]  # the fixture
@@ -40,20 +38,6 @@ pytestmark = pytest.mark.parametrize("owner", ["sqlite"], indirect=True)
 PASS = "dkim=pass header.d=example.org"
 START = MONDAY - timedelta(days=5)
 MET = "Hi Ada, we met at the spring school in Lyon. - {name}"
-
-
-@contextmanager
-def at_work(owner: Owner, **settings: str) -> Iterator[Scene]:
-    """Rounds of an owner with these settings, under a clock that the test moves."""
-    watched, clock = watch(owner.config(**settings)), Clock(START)
-    for part in (watched.round, watched.round.records):
-        part.clock = clock
-    watched.round.filing = replace(watched.round.filing, clock=clock)
-    try:
-        yield Scene(owner, watched.round, clock)
-    finally:
-        watched.round.close()
-        watched.lock.release()
 
 
 @pytest.fixture

@@ -16,9 +16,10 @@ from gateway.journal.store import Store
 from gateway.model import State, Verdict
 from gateway.owner import for_service
 from gateway.pipeline import Post, deliver
+from tests.clock import Clock
 from tests.notifications import old_linkedin
 from tests.test_journal import LIMITS, account, due, invitation, judgement
-from tests.test_round import MONDAY, Clock, Scene, scene
+from tests.test_round import MONDAY, Scene, scene
 from tests.test_story import owner
 
 __all__ = ["owner", "scene"]  # the fixtures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
@@ -15,31 +16,20 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
-from gateway import service
 from gateway.cli import main
 from gateway.errors import DnsAway
 from gateway.journal.schema import digests
 from gateway.model import Mail, Provenance, State
 from gateway.review import summary
 from gateway.round import Round
-from gateway.service import watch
 from tests.canary import found_in
+from tests.clock import Clock, watch_by
 from tests.notifications import linkedin, old_linkedin
 from tests.test_story import Owner, owner
 
 __all__ = ["owner"]  # the fixture
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    """A clock that the test moves."""
-
-    now: datetime = MONDAY - timedelta(days=5)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @dataclass
@@ -61,14 +51,22 @@ class Scene:
 
 
 @pytest.fixture
-def scene(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+def scene(owner: Owner) -> Iterator[Scene]:
     (owner.folder / "contacts.vcf").write_text("")
-    clock = Clock()
-    monkeypatch.setattr(service, "now", clock)
-    watched = watch(owner.config())
-    yield Scene(owner, watched.round, clock)
-    watched.round.close()
-    watched.lock.release()
+    with at_work(owner) as found:
+        yield found
+
+
+@contextmanager
+def at_work(owner: Owner, **settings: str) -> Iterator[Scene]:
+    """Rounds of an owner with these settings, under a clock that the test moves."""
+    clock = Clock(MONDAY - timedelta(days=5))
+    watched = watch_by(clock, owner.config(**settings))
+    try:
+        yield Scene(owner, watched.round, clock)
+    finally:
+        watched.round.close()
+        watched.lock.release()
 
 
 def test_a_week_that_is_over_is_summed_up_once(scene: Scene) -> None:
