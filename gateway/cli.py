@@ -388,9 +388,9 @@ def _decide_by(verb: Verb, config_path: Path | None, case: str) -> None:
 @click.argument("case")
 def approve(config_path: Path | None, case: str) -> None:
     """You will accept this person: an answer that still waits is taken back."""
-    from gateway import review
+    from gateway.commands.verbs import Verb
 
-    _decide(review.approve, config_path, case)
+    _decide_by(Verb.ACCEPT, config_path, case)
 
 
 @main.command()
@@ -398,9 +398,9 @@ def approve(config_path: Path | None, case: str) -> None:
 @click.argument("case")
 def decline(config_path: Path | None, case: str) -> None:
     """Decline this person with the answer of your policy."""
-    from gateway import review
+    from gateway.commands.verbs import Verb
 
-    _decide(review.decline, config_path, case)
+    _decide_by(Verb.DECLINE, config_path, case)
 
 
 _COMPANY = click.option("--company", is_flag=True, help="All of the inviter's company, not this person alone.")

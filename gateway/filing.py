@@ -106,7 +106,7 @@ class Filing:
 
     def _lay_out(self, session: Session, entry: Entry) -> None:
         reply = entry.reply
-        if reply is None or entry.state is not State.CLOSED or entry.why.startswith("continues "):
+        if reply is None or entry.state is not State.CLOSED or entry.continues:
             return
         if reply.channel is Channel.PASTE:
             self._put(session, self.config.folders.review, self._paste_note(entry), seen=True)

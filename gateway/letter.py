@@ -17,6 +17,7 @@ from gateway.model import Entry, Mailbox, Reply
 
 LETTER_ID = re.compile(r"<rsvpd\.[0-9a-f]{32}@[^<>\s]{1,200}>")
 LOOP = "X-Rsvpd-Loop"  # the field that every answer of ours has, and every draft of one
+WEEK = "X-Rsvpd-Week"  # the field of a summary
 _LARGEST = 16 * 1024  # bytes; an answer is a few lines
 _FIELDS = frozenset(
     {"from", "to", "subject", "date", "message-id", "in-reply-to", "references"}

@@ -356,6 +356,9 @@ class Place:
     uid: int
 
 
+CONTINUES = "continues "  # how the reason of an entry begins that only continued a case
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A mail's row in the journal."""
@@ -379,3 +382,8 @@ class Entry:
     why: str = ""
     place: Place | None = None
     filed: str | None = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether it brought nothing new to a case that was open."""
+        return self.why.startswith(CONTINUES)

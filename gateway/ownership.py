@@ -20,7 +20,11 @@ def why_not_obey(path: Path) -> str | None:
 
 def why_not_keep(path: Path, *, is_folder: bool = False) -> str | None:
     """Why a file or folder of ours is not fit to hold the journal; None when nobody else may read it."""
-    found = path.stat() if is_folder else path.lstat()
+    return why_not_hold(path.stat() if is_folder else path.lstat(), is_folder=is_folder)
+
+
+def why_not_hold(found: os.stat_result, *, is_folder: bool = False) -> str | None:
+    """The same of a file that is open, or was looked at already."""
     if not is_folder and not stat.S_ISREG(found.st_mode):
         return "is not a regular file"
     if is_folder and not stat.S_ISDIR(found.st_mode):

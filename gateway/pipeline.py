@@ -24,6 +24,7 @@ from gateway.journal.entries import Limits
 from gateway.letter import compose, letter_id
 from gateway.mail import parse
 from gateway.model import (
+    CONTINUES,
     Case,
     Channel,
     Decision,
@@ -227,13 +228,13 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
     if judgement.decision is _COMMANDED:
         return Ruling(State.ASKED)
     if case is not None:
-        return Ruling(State.CLOSED, f"continues {case.name}: nothing new")
+        return Ruling(State.CLOSED, f"{CONTINUES}{case.name}: nothing new")
     if reply is None or judgement.decision.verdict is not Verdict.DECLINE:
         return Ruling(State.CLOSED)
     if reply.channel is Channel.PASTE or reply.to is None:
         return Ruling(State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted")
     if owner.mode != "send":
-        drafted = reply.to.lower() if owner.mode == "draft" else None
+        drafted = reply.to if owner.mode == "draft" else None
         return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent", recipient=drafted)
     if date is None or now - date > FRESH:
         return Ruling(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.commands import links_of
-from gateway.commands.verbs import Verb
 from gateway.config import Config
-from gateway.deeds import carry_out
 from gateway.digest import Facts, Rhythm, Summary, as_mail, compose, gather, summarise
 from gateway.digest.words import words
 from gateway.errors import SendUncertain
@@ -21,16 +19,6 @@ from gateway.state import secret_of
 from gateway.suggest import Decided
 
 _FAILED = (State.REFUSED, State.UNCERTAIN)
-
-
-def approve(config: Config, journal: Journal, case: Case, now: datetime) -> str:
-    """Take back a waiting answer; accepting itself is a click of the owner's in the network."""
-    return carry_out(Verb.ACCEPT, config, journal, case, now)
-
-
-def decline(config: Config, journal: Journal, case: Case, now: datetime) -> str:
-    """Give the answer that the policy gives to a decline, through the same hold, budgets and claims as any other."""
-    return carry_out(Verb.DECLINE, config, journal, case, now)
 
 
 def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
@@ -48,8 +36,7 @@ def waits(entry: Entry, verdict: str) -> bool:
     if entry.state in (State.UNREADABLE, State.UNCERTAIN, State.REFUSED):
         return True
     pastes = entry.reply is not None and entry.reply.channel is Channel.PASTE
-    new = not entry.why.startswith("continues ")
-    return new and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
+    return not entry.continues and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
 
 
 def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:

@@ -65,7 +65,6 @@ class Watch:
     next_work: Round | None = None  # what follows when the round under way is over: the settings were read again
     leaves: bool = False  # the owner's file is gone
     registered: socket.socket | None = None
-    blind_since: datetime | None = field(default=None)
 
     @property
     def name(self) -> str:
@@ -330,14 +329,13 @@ class Service:
         longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**watch.failures)
         delay = LONGEST_BACKOFF if getattr(exc, "permanent", False) else random.uniform(0.5, 1.0) * longest  # noqa: S311
         watch.wake_at = time.monotonic() + delay
-        watch.blind_since = watch.blind_since or now()
         level = logging.ERROR if isinstance(exc, JournalFailed) else logging.WARNING
         log.log(level, "%s away: %s; next try in %.0f s", watch.name, exc, delay)
 
     def _recovered(self, watch: Watch) -> None:
         if watch.failures:
             log.info("%s back after %d failures", watch.name, watch.failures)
-        watch.failures, watch.blind_since = 0, None
+        watch.failures = 0
 
     def _listen(self, watch: Watch) -> None:
         ear = watch.round.socket()

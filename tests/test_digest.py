@@ -19,11 +19,12 @@ import pytest
 import gateway.digest.words
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, summarise
 from gateway.digest.contents import Links
-from gateway.digest.facts import Source, WeekCount, quiet_since
+from gateway.digest.facts import WeekCount, quiet_since
 from gateway.digest.html import LARGEST, as_html
 from gateway.digest.text import as_text
 from gateway.digest.words import words
 from gateway.journal.conversation import Outcome
+from gateway.journal.index import SourceState
 from gateway.model import AnswerLink, Channel, Entry, Mailbox, Reply, State, Verdict
 
 LANGUAGES = {file.stem for file in Path(gateway.digest.words.__file__).parent.glob("*.toml")}
@@ -116,7 +117,7 @@ def test_what_became_of_the_letters_is_told_by_template_in_weeks_with_invitation
 
 
 def test_what_does_not_work_is_told() -> None:
-    gone = Source("contacts.vcf", WEEK.start, "is not there")
+    gone = SourceState("contacts.vcf", "", WEEK.start, "is not there")
 
     text = text_of(sources=[gone], quiet_since=WEEK.start - timedelta(days=30), moved=[("c9", "decline -> accept")])
 

@@ -150,7 +150,8 @@ def test_declining_a_case_that_is_being_answered_sends_no_second_answer(journal:
     journal.settle(entry, state, NOW)
 
     answer = Answer(entry, account("bob@example.org"), Ruling(State.DUE, recipient="bob@example.org"))
-    took = journal.answer(answer, NOW)
+    (case,) = journal.cases()
+    took = journal.overrule(case, Verdict.DECLINE, "declined by the owner", NOW, answer=answer)
 
     assert not took
     assert journal.entry(entry.id).state is state

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from gateway.digest import compose
-from gateway.digest.facts import Facts, Source, WeekCount
+from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.html import as_html
 from gateway.digest.weeks import Rhythm
 from gateway.digest.words import words
+from gateway.journal.index import SourceState
 from gateway.model import AnswerLink, Verdict
 from tests.chromium import FAINTEST, Tab, chromium
 from tests.test_digest import BERLIN, LANGUAGES, WEEK, a_week_of_everything, saying
@@ -44,7 +45,7 @@ def written(folder: Path, language: str = "en") -> Path:
         rhythm=RHYTHM,
         entries=[*a_week_of_everything(), saying(f"<img src=https://example.net/x.png>{'Ö' * 120} \u202egnp")],
         moved=[("c9", "decline -> accept-candidate (rule friends)")],
-        sources=[Source("contacts.vcf", WEEK.start, "is not there any more")],
+        sources=[SourceState("contacts.vcf", "", WEEK.start, "is not there any more")],
         quiet_since=WEEK.start - timedelta(days=40),
         history=history,
         paused=True,

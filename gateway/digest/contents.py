@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from gateway.commands import NOT_OBEYED
 from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.words import Words
 from gateway.journal.conversation import Outcome
+from gateway.mail import plain
 from gateway.model import AnswerLink, Channel, Entry, Kind, State, Verdict
 
 _COUNTED = (State.SENT, State.HELD, State.DUE, State.REFUSED, State.UNCERTAIN)
@@ -87,14 +87,14 @@ def _notices(facts: Facts, words: Words, suggested: int) -> Iterator[str]:
 
 
 def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: Links) -> Iterator[Section]:
-    opened = [entry for entry in invitations if not _continues(entry)]
+    opened = [entry for entry in invitations if not entry.continues]
     of = {verdict: [entry for entry in opened if _verdict(entry) is verdict] for verdict in Verdict}
     declines = of[Verdict.DECLINE]
     pasted = [entry for entry in declines if _channel(entry) is Channel.PASTE]
     back = {entry.id for entry in facts.came_back}
     answered = [entry for entry in declines if entry.state is not State.CLOSED and entry.id not in back]
     quiet = [entry for entry in declines if entry.state is State.CLOSED and entry not in pasted]
-    yield _plain("wrote", words, (f"{case}: {shown(why)}" for case, why in facts.wrote))
+    yield _plain("wrote", words, (f"{case}: {plain(why)}" for case, why in facts.wrote))
     for key, entries in (
         ("accept", of[Verdict.ACCEPT]),
         ("needs", of[Verdict.HUMAN]),
@@ -105,7 +105,7 @@ def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: L
     ):
         yield Section(key, *words.section(key), tuple(_item(entry, key, words, links) for entry in entries))
     yield _plain("moved", words, (f"{case}: {why}" for case, why in facts.moved))
-    yield _plain("overruled", words, (f"{case}: {shown(why)}" for case, why in facts.overruled))
+    yield _plain("overruled", words, (f"{case}: {plain(why)}" for case, why in facts.overruled))
     yield _plain("trouble", words, _troubles(facts, words))
     if invitations:
         yield _plain("outcomes", words, (_told(outcome, words) for outcome in facts.outcomes))
@@ -143,22 +143,17 @@ def _item(entry: Entry, section: str, words: Words, links: Links) -> Item:
         lines.append(("", outcome))
     return Item(
         case=entry.case or "",
-        name=shown(inviter.get("name") or words("item.nameless")),
-        headline=shown(inviter.get("headline") or ""),
+        name=plain(inviter.get("name") or words("item.nameless")),
+        headline=plain(inviter.get("headline") or ""),
         network=account["network"] or "",
         # A link in a mail that somebody may have forged is no place to send the owner to.
         profile_url=inviter.get("profile_url") or "" if proved else "",
-        quote=shown(note["text"]) if note["kind"] == "personal" and note["text"] else "",
-        lines=tuple((label, shown(text)) for label, text in lines),
+        quote=plain(note["text"]) if note["kind"] == "personal" and note["text"] else "",
+        lines=tuple((label, plain(text)) for label, text in lines),
         paste=_paste(entry) if section in ("needs", "paste") else "",
         warning="" if proved else words("item.forged"),
         links=links.get(entry.case or "", ()),
     )
-
-
-def shown(text: str) -> str:
-    """A text of somebody else's on one line, without what would turn round or hide what stands beside it."""
-    return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") else c for c in text).split())
 
 
 def _outcome(entry: Entry, words: Words) -> str:
@@ -182,20 +177,20 @@ def _troubles(facts: Facts, words: Words) -> Iterator[str]:
     for entry in facts.entries:
         date = words.day(entry.taken_in.astimezone(zone).date(), year=True)
         if entry.state is State.UNREADABLE:
-            yield words("trouble.unreadable", date=date, why=shown(entry.why))
+            yield words("trouble.unreadable", date=date, why=plain(entry.why))
         elif entry.state is State.UNCERTAIN:
-            yield words("trouble.uncertain", case=entry.case, why=shown(entry.why))
+            yield words("trouble.uncertain", case=entry.case, why=plain(entry.why))
         elif entry.state is State.REFUSED and entry.id not in came_back:
-            yield words("trouble.refused", case=entry.case, why=shown(entry.why))
+            yield words("trouble.refused", case=entry.case, why=plain(entry.why))
     # Those of one reason in one line: anybody may send them by the hundred.
     unobeyed = Counter(e.why for e in facts.entries if e.state is State.CLOSED and e.why.startswith(NOT_OBEYED))
     for why, number in unobeyed.items():
-        yield words("trouble.commands", number=number, why=shown(why.removeprefix(NOT_OBEYED)))
+        yield words("trouble.commands", number=number, why=plain(why.removeprefix(NOT_OBEYED)))
     for source in facts.sources:
         since = words.day(source.read.astimezone(zone).date(), year=True) if source.read else "-"
-        yield words("trouble.source", name=source.name, why=shown(source.fault), date=since)
+        yield words("trouble.source", name=source.source, why=plain(source.fault), date=since)
     if facts.faulty:
-        yield words("trouble.settings", why=shown(facts.faulty))
+        yield words("trouble.settings", why=plain(facts.faulty))
     if facts.quiet_since:
         yield words("trouble.quiet", date=words.day(facts.quiet_since.astimezone(zone).date(), year=True))
 
@@ -214,7 +209,3 @@ def _verdict(entry: Entry) -> Verdict:
 
 def _channel(entry: Entry) -> Channel | None:
     return entry.reply.channel if entry.reply else None
-
-
-def _continues(entry: Entry) -> bool:
-    return entry.why.startswith("continues ")

@@ -11,7 +11,7 @@ from itertools import pairwise
 from gateway.digest.weeks import Rhythm, Week
 from gateway.journal import Journal
 from gateway.journal.conversation import Outcome
-from gateway.journal.index import PeopleIndex
+from gateway.journal.index import PeopleIndex, SourceState
 from gateway.model import Entry, Verdict
 from gateway.pipeline import FAULTY, PAUSED
 
@@ -34,15 +34,6 @@ class WeekCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A source of records that cannot be read now."""
-
-    name: str
-    read: datetime | None  # when it was last read to the end
-    fault: str
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """A week as the journal has it."""
 
@@ -53,7 +44,7 @@ class Facts:
     moved: Sequence[tuple[str, str]] = ()  # a case and from what to what, by another policy or other records
     overruled: Sequence[tuple[str, str]] = ()  # a case and by which move or command the owner decided it
     wrote: Sequence[tuple[str, str]] = ()  # a case and what its inviter answered
-    sources: Sequence[Source] = ()
+    sources: Sequence[SourceState] = ()  # those that cannot be read now
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
     outcomes: Sequence[Outcome] = ()  # of all letters so far, a template each
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
@@ -72,9 +63,9 @@ def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now
         moved=journal.moved(week.start, week.end),
         overruled=journal.overruled(week.start, week.end),
         wrote=journal.answered(week.start, week.end),
-        sources=[Source(one.source, one.read, one.fault) for one in index.sources() if one.fault],
+        sources=[source for source in index.sources() if source.fault],
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
-        outcomes=journal.outcomes(),
+        outcomes=journal.conversation.outcomes(),
         history=_history(journal, week, rhythm),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",

@@ -178,7 +178,7 @@ class Session:
     def holds(self, folder: str, *, to: str, since: date, marks: Sequence[tuple[str, str]]) -> bool:
         """Whether a mail in a folder, to an address and since a day, has one of these header fields."""
         self.select(folder)
-        marked = _any_of([f"HEADER {quoted(name)} {quoted(value)}" for name, value in marks])
+        marked = _any_of(_terms([("HEADER", *mark) for mark in marks]))
         return bool(self._search(f"SINCE {since:%d-%b-%Y} TO {quoted(to)} {marked}", 1))
 
     def _search(self, term: str, since: int) -> list[int]:

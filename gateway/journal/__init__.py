@@ -17,7 +17,7 @@ from gateway.cases import INVITES
 from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
-from gateway.journal.conversation import Conversation, Outcome
+from gateway.journal.conversation import Conversation
 from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
@@ -431,10 +431,6 @@ class Journal:
         """Cases in which the inviter wrote back in a span of time, and what."""
         return self._told("answered", start, end)
 
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What became of the letters, a template each."""
-        return self.conversation.outcomes()
-
     def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (
             select(cases.c.number, events.c.why)
@@ -494,11 +490,6 @@ class Journal:
             if quietly or verdict is not Verdict.DECLINE:
                 _entries.take_back(connection, self.owner, case, why, now)
             return answer is None or self._answer(connection, answer, now)
-
-    def answer(self, answer: Answer, now: datetime) -> bool:
-        """Set an answer the owner asked for on its way; False when one went out meanwhile."""
-        with self.store.write() as connection:
-            return self._answer(connection, answer, now)
 
     def _answer(self, connection: Connection, answer: Answer, now: datetime) -> bool:
         entry, ruling, unanswered = answer.entry, answer.ruling, set(State) - set(ON_THE_WIRE)
