@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.journal import Journal
     from gateway.model import Case
-    from gateway.roster import Roster
-    from gateway.service import Watch
 
 NEEDS_YOU, CONFIGURATION = 1, 78
 
@@ -311,28 +309,9 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
     roster = Roster(configs)
     if not roster.files():
         raise click.UsageError("there is no .toml file in that folder")
-    service = Service(_served(roster), roster)
+    service = Service.of(roster)
     stop_on_signals(service)
     service.run()
-
-
-def _served(roster: Roster) -> list[Watch]:
-    """A watch for each owner whose file is sound; the error of the last one where none is."""
-    from gateway.errors import RsvpdError
-    from gateway.service import watch
-
-    configs, faults = roster.read()
-    watches: list[Watch] = []
-    for config in configs:
-        try:
-            watches.append(watch(config))
-        except RsvpdError as exc:
-            faults[config.owner] = exc
-    for name, fault in faults.items():
-        if not watches and name == list(faults)[-1]:
-            raise fault
-        logging.getLogger("gateway.service").error("%s is not served: %s", name, fault)
-    return watches
 
 
 @main.command("list")

@@ -94,8 +94,10 @@ class Reader:
 def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
     """What a note claims, without what it denies and without what another claim already covers."""
     folded = bare(text)
-    harmless = [_Hit(phrase, found) for phrase, found in book.harmless_phrases.find(folded)]
     found = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
+    if not found:
+        return
+    harmless = [_Hit(phrase, found) for phrase, found in book.harmless_phrases.find(folded)]
     told = [hit for hit in found if not any(_makes_harmless(other, hit) for other in harmless)]
     told = sorted((hit for hit in told if not _denied(hit, folded, book)), key=lambda hit: hit.start)
     hits = [hit for hit in told if not hit.phrase.hint or _is_seconded(hit, told)]

@@ -45,22 +45,33 @@ def summary(config: Config, journal: Journal, week: str | None, now: datetime) -
 
 
 def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
-    rhythm = Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
+    rhythm = rhythm_of(config)
     week = rhythm.named(name) if name else rhythm.running(now)
     return gather(journal, PeopleIndex(journal.store, journal.owner), week, rhythm, now)
+
+
+def rhythm_of(config: Config) -> Rhythm:
+    """When the owner wants their summaries."""
+    return Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
+
+
+def written(
+    config: Config, facts: Facts, *, owner: Mailbox, secret: bytes, name: str, now: datetime, suggested: int = 0
+) -> tuple[str, bytes]:
+    """The address of a summary, and the mail; `name` is what its Message-ID is made of."""
+    to = config.digest.to or owner.address
+    links = links_of((*facts.entries, *facts.came_back), secret, owner.address, now)
+    found = summarise(compose(facts, words(config.me.language), links, suggested=suggested))
+    message_id = summary_id(secret, name, owner.domain)
+    return to, as_mail(found, owner=owner, to=to, week=facts.week, message_id=message_id, now=now)
 
 
 def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
     """Send a summary to the owner, beside the one that comes by itself; ValueError when there is no such week."""
     from gateway.owner import post_of
 
-    facts, secret = _facts(config, journal, week, now), secret_of(journal)
-    owner = Mailbox(config.me.name, config.me.addresses[0])
-    to = config.digest.to or owner.address
-    links = links_of((*facts.entries, *facts.came_back), secret, owner.address, now)
-    found = summarise(compose(facts, words(config.me.language), links))
-    message_id = summary_id(secret, now.isoformat(), owner.domain)
-    message = as_mail(found, owner=owner, to=to, week=facts.week, message_id=message_id, now=now)
+    facts, owner = _facts(config, journal, week, now), Mailbox(config.me.name, config.me.addresses[0])
+    to, message = written(config, facts, owner=owner, secret=secret_of(journal), name=now.isoformat(), now=now)
     journal.set_fact(SENT_BY_HAND, now.isoformat())
     try:
         post_of(config)(message, recipient=to, before_dot=lambda: None)
@@ -71,12 +82,9 @@ def send_summary(config: Config, journal: Journal, week: str | None, now: dateti
 
 def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
     """Cases with the entry that opened them, the one that changed last first; only what waits, unless all are asked."""
-    found = []
-    for case in journal.cases():
-        entry = next(iter(journal.of_case(case)), None)
-        if entry and (everything or waits(entry, case.verdict)):
-            found.append((case, entry))
-    return found
+    openers = journal.openers()
+    pairs = ((case, openers[case.id]) for case in journal.cases() if case.id in openers)
+    return [(case, entry) for case, entry in pairs if everything or waits(entry, case.verdict)]
 
 
 def decided(journal: Journal) -> tuple[Decided, ...]:

@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gateway import bounces, commands, conversation
 from gateway.config import Config
-from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
-from gateway.digest.words import words
+from gateway.digest import Facts, gather
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
 from gateway.filing import ANSWERED, Filing
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.letter import summary_id
 from gateway.model import Entry, Place, State
 from gateway.moves import Moves
 from gateway.networks import criteria
 from gateway.orders import Orders
 from gateway.pipeline import PAUSED, Owner, Post, bound_by, deliver, judge_again, process, retry_after, take_in
 from gateway.records import Records
-from gateway.review import decided
+from gateway.review import decided, rhythm_of, written
 from gateway.suggest import suggest
 from gateway.upkeep import Upkeep
 
@@ -100,11 +98,11 @@ class Round:
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
-        self._judge()
+        judged = self._judge()
         # Nothing is filed or sent before it is known what the owner moved, and what they said by mail.
         self.moves.follow(session)
         self._orders.obey(session)
-        self._judge_again(fresh=fresh)
+        self._judge_again(judged, fresh=fresh)
         self.filing.file(session)
         looked = self.clock()
         self.filing.release(session)
@@ -174,20 +172,26 @@ class Round:
     def _inbox(self) -> str:
         return self.config.folders.inbox
 
-    def _judge(self) -> None:
-        """Judge what came in."""
+    def _judge(self) -> frozenset[int]:
+        """Judge what came in; the ids of the entries."""
         self._heed()
-        for entry in self.journal.entries(State.NEW):
+        new = self.journal.entries(State.NEW)
+        for entry in new:
             self._with_names(process, entry)
+        return frozenset(entry.id for entry in new)
 
-    def _judge_again(self, *, fresh: bool) -> None:
-        """Judge what still waits for the owner once more, where policy or records are others than then."""
+    def _judge_again(self, judged: Container[int], *, fresh: bool) -> None:
+        """Judge what still waits for the owner once more, where policy or records are others than then.
+
+        What was judged in this round already knows the records, and needs it only for another policy.
+        """
         self._heed()
         under = self.owner.policy_fingerprint
         if not fresh and self.journal.fact(JUDGED_UNDER) == under:
             return
         for entry in self.journal.open_to_change():
-            self._with_names(judge_again, entry)
+            if entry.policy != under or entry.id not in judged:
+                self._with_names(judge_again, entry)
         self.journal.set_fact(JUDGED_UNDER, under)
 
     def _heed(self) -> None:
@@ -244,27 +248,23 @@ class Round:
             return
         if self._login.lasts(now) or self._summary.lasts(now):
             return
-        for week in self._rhythm.over_since(max(began, now - _LATEST_SUMMARY), now):
+        rhythm = rhythm_of(self.config)
+        for week in rhythm.over_since(max(began, now - _LATEST_SUMMARY), now):
             if not self.journal.weeks.claim(week.name, now):
                 continue
-            facts = self._facts(week, now)
+            facts = gather(self.journal, self.records.index, week, rhythm, now)
             if not (facts.entries or facts.overruled or facts.asleep) and self.config.digest.empty == "skip":
                 self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
             elif not self._post_digest(facts, now):
                 return  # the mail server takes nothing now
 
-    def _facts(self, week: Week, now: datetime) -> Facts:
-        return gather(self.journal, self.records.index, week, self._rhythm, now)
-
     def _post_digest(self, facts: Facts, now: datetime) -> bool:
         """Send a summary; False when it surely did not go out and its week is free again."""
-        owner, week = self.owner.sender, facts.week
-        to = self.config.digest.to or owner.address
-        links = commands.links_of((*facts.entries, *facts.came_back), self.owner.secret, owner.address, now)
-        suggested = len(suggest(decided(self.journal), self.owner.policy))
-        summary = summarise(compose(facts, words(self.config.me.language), links, suggested=suggested))
-        message_id = summary_id(self.owner.secret, week.name, owner.domain)
-        message = as_mail(summary, owner=owner, to=to, week=week, message_id=message_id, now=now)
+        week, owner = facts.week, self.owner
+        suggested = len(suggest(decided(self.journal), owner.policy))
+        to, message = written(
+            self.config, facts, owner=owner.sender, secret=owner.secret, name=week.name, now=now, suggested=suggested
+        )
         try:
             self._post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
         except SendFailed as exc:
@@ -280,11 +280,6 @@ class Round:
             self._summary.taken()
             log.info("%s summary of %s sent", self.name, week.name)
         return True
-
-    @property
-    def _rhythm(self) -> Rhythm:
-        settings = self.config.digest
-        return Rhythm.of(settings.day, settings.time, self.config.me.zone)
 
     # Listening
 

@@ -128,6 +128,18 @@ class Service:
     _watchdog: float | None = field(default_factory=systemd.watchdog)
     _fed: float = 0.0
 
+    @classmethod
+    def of(cls, roster: Roster) -> Service:
+        """A service for each owner whose file is sound; where none is, the error of the last one."""
+        configs, faults = roster.read()
+        service = cls([], roster)
+        faults |= service._follow(configs)
+        for number, (name, fault) in enumerate(faults.items(), 1):
+            if number == len(faults) and not service.watches:
+                raise fault
+            log.error("%s is not served: %s", name, fault)
+        return service
+
     def run(self) -> None:
         """Look after all owners until stop() is called, then let the running rounds end."""
         for end in self._bell:

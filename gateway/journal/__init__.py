@@ -217,15 +217,19 @@ class Journal:
         """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
         waiting = (State.CLOSED, State.HELD)
         acted = select(entries.c.case_id).where(entries.c.owner == self.owner, entries.c.state.not_in(waiting))
-        opened = select(func.min(entries.c.id)).where(entries.c.owner == self.owner).group_by(entries.c.case_id)
         undecided = select(cases.c.id).where(cases.c.owner == self.owner, cases.c.decided_by == "policy")
         return self._find(
             entries.c.state.in_(waiting),
             entries.c.raw.is_not(None),
             entries.c.case_id.in_(undecided),
             entries.c.case_id.not_in(acted.where(entries.c.case_id.is_not(None))),
-            entries.c.id.in_(opened),
+            self._opens_a_case,
         )
+
+    @property
+    def _opens_a_case(self) -> ColumnElement[bool]:
+        first = select(func.min(entries.c.id)).where(entries.c.owner == self.owner).group_by(entries.c.case_id)
+        return entries.c.id.in_(first)
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -361,6 +365,10 @@ class Journal:
     def unfiled(self) -> list[Entry]:
         """Judged mails that lie in the mailbox where they came in."""
         return self._find(entries.c.state != State.NEW, entries.c.uid.is_not(None), entries.c.filed.is_(None))
+
+    def openers(self) -> dict[int, Entry]:
+        """The mail that opened each case, by the case's id."""
+        return {entry.case_id: entry for entry in self._find(self._opens_a_case) if entry.case_id is not None}
 
     def of_case(self, case: Case) -> list[Entry]:
         return self._find(entries.c.case_id == case.id)
