@@ -45,7 +45,7 @@ _REST = r"[^.!?\n]*"
 _ASKS = r"(?=[^.!?\n]*\?)"
 _LETTERS = {"ä": "ae?", "ö": "oe?", "ü": "ue?", "ß": "(?:ß|ss)", "*": r"\w*"}
 _DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-_DIGIT = "#"  # the key of a phrase that has no word but a number
+_ANY = ""  # the key of a phrase that could stand in any text
 _KEY = 4  # letters by which a phrase with an open ending is looked up
 
 
@@ -96,7 +96,7 @@ class Phrase:
     def keys(self) -> frozenset[str]:
         """Words of which a text must have one for the phrase to be in it; "graph*" where any ending will do."""
         required = [self._first_words(element) for element in _ELEMENT.findall(self.text) if _is_required(element)]
-        return max(filter(None, required), key=lambda words: min(map(len, words)), default=frozenset({_DIGIT}))
+        return max(filter(None, required), key=lambda words: min(map(len, words)), default=frozenset({_ANY}))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -200,9 +200,7 @@ class Phrases:
     def find(self, text: str) -> Iterator[tuple[Phrase, re.Match[str]]]:
         """Each phrase that stands in a bare text, wherever it does."""
         tried: set[int] = set()
-        words = set(WORD.findall(text.lower()))
-        if any(map(str.isdecimal, text)):
-            words.add(_DIGIT)
+        words = {_ANY, *WORD.findall(text.lower())}
         beginnings = {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)}
         for key in self._by_key.keys() & (words | beginnings):
             for phrase in self._by_key[key]:
