@@ -73,12 +73,16 @@ class Reader:
             return Note(NoteKind.DEFAULT, stock.text, language=stock.language)
         return self._personal(text, notification)
 
+    @property
+    def _own_words(self) -> frozenset[str]:
+        return frozenset(fold(" ".join(self.names)).split())
+
     def _personal(self, text: str, notification: Notification) -> Note:
         language = self._languages.tell(text, notification.language or "en")
         book = phrasebooks().get(language)
         if book is None or not book.reads:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
-        claims = list(_claims(text, book))
+        claims = list(_claims(text, book, self._own_words))
         touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in self._topics.find(bare(text)))
         evidence = [(hit.signal, text[hit.start : hit.end]) for hit in claims]
         return Note(
@@ -91,7 +95,7 @@ class Reader:
         )
 
 
-def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
+def _claims(text: str, book: Phrasebook, owner: frozenset[str]) -> Iterator[_Hit]:
     """What a note claims, without what it denies and without what another claim already covers."""
     folded = bare(text)
     found = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
@@ -99,9 +103,15 @@ def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
         return
     harmless = [_Hit(phrase, found) for phrase, found in book.harmless_phrases.find(folded)]
     told = [hit for hit in found if not any(_makes_harmless(other, hit) for other in harmless)]
-    told = sorted((hit for hit in told if not _denied(hit, folded, book)), key=lambda hit: hit.start)
+    told = [hit for hit in told if not _denied(hit, folded, book) and not _addresses(hit, owner)]
+    told = sorted(told, key=lambda hit: hit.start)
     hits = [hit for hit in told if not hit.phrase.hint or _is_seconded(hit, told)]
     yield from (hit for hit in hits if not any(_outdoes(other, hit) for other in hits))
+
+
+def _addresses(hit: _Hit, owner: frozenset[str]) -> bool:
+    """Whether the third person a referral names is the owner, who is only being addressed."""
+    return not owner.isdisjoint(fold(_name(hit) or "").split())
 
 
 def _makes_harmless(harmless: _Hit, hit: _Hit) -> bool:
