@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.journal import Journal
     from gateway.model import Case
-    from gateway.roster import Roster
-    from gateway.service import Watch
 
 NEEDS_YOU, CONFIGURATION = 1, 78
 
@@ -98,9 +96,11 @@ def _default_config() -> Path:
 
 
 def _journal(config_path: Path | None) -> tuple[Config, Journal]:
-    from gateway.state import open_journal
+    """The owner's journal; the service hears of it when the command is done with it."""
+    from gateway.state import open_journal, ring
 
     config = _config(config_path)
+    click.get_current_context().call_on_close(partial(ring, config))
     return config, open_journal(config)
 
 
@@ -301,38 +301,14 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
     what is under way is done.
     """
     from gateway.roster import Roster
-    from gateway.service import Service, stop_on_signals
+    from gateway.service import serve
 
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     for chatty in ("apscheduler", "imapclient", "tzlocal"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    roster = Roster(configs)
-    if not roster.files():
-        raise click.UsageError("there is no .toml file in that folder")
-    service = Service(_served(roster), roster)
-    stop_on_signals(service)
-    service.run()
-
-
-def _served(roster: Roster) -> list[Watch]:
-    """A watch for each owner whose file is sound; the error of the last one where none is."""
-    from gateway.errors import RsvpdError
-    from gateway.service import watch
-
-    configs, faults = roster.read()
-    watches: list[Watch] = []
-    for config in configs:
-        try:
-            watches.append(watch(config))
-        except RsvpdError as exc:
-            faults[config.owner] = exc
-    for name, fault in faults.items():
-        if not watches and name == list(faults)[-1]:
-            raise fault
-        logging.getLogger("gateway.service").error("%s is not served: %s", name, fault)
-    return watches
+    serve(Roster(configs))
 
 
 @main.command("list")

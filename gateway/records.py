@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway.config import Config
 from gateway.errors import BadSource, MailboxFailed
@@ -54,6 +54,11 @@ class Records:
         self.index.keep_only([*(source.name for source in files), *folders])
         self._read_at = now
         return self._states() != before
+
+    @property
+    def due(self) -> datetime:
+        """When the sources are to be looked at again."""
+        return self._read_at + _EVERY if self._read_at else datetime.min.replace(tzinfo=UTC)
 
     def _still_true(self, read_at: datetime, now: datetime) -> bool:
         lately = timedelta(0) <= now - read_at < _EVERY

@@ -15,7 +15,7 @@ from gateway.config import Config
 from gateway.journal import Journal
 from gateway.model import Verdict
 from gateway.round import Round
-from gateway.service import watch
+from gateway.watches import watch
 from tests.servers import Dovecot
 from tests.submission import SmtpServer
 from tests.test_story import Owner, owner_at

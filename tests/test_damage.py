@@ -23,7 +23,7 @@ from gateway.journal.store import open_file
 from gateway.model import Note, Notification, State
 from gateway.owner import for_service
 from gateway.pipeline import MOST_TRIES, deliver, process, take_in
-from gateway.service import watch
+from gateway.watches import watch
 from tests.notifications import linkedin, old_linkedin, reminder
 from tests.test_journal import LIMITS, NOW, due
 from tests.test_races import ADA, Outbox

@@ -27,7 +27,7 @@ from gateway.imap import Session
 from gateway.journal.schema import metadata, nonces
 from gateway.model import State
 from gateway.orders import PATIENCE
-from gateway.service import watch
+from gateway.watches import watch
 from tests.notifications import MX, linkedin, old_linkedin
 from tests.test_commands import ADA
 from tests.test_round import MONDAY, Clock, Scene

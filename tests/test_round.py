@@ -15,14 +15,14 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
-from gateway import service
+from gateway import watches
 from gateway.cli import main
 from gateway.errors import DnsAway
 from gateway.journal.schema import digests
 from gateway.model import Mail, Provenance, State
 from gateway.review import summary
 from gateway.round import Round
-from gateway.service import watch
+from gateway.watches import watch
 from tests.canary import found_in
 from tests.notifications import linkedin, old_linkedin
 from tests.test_story import Owner, owner
@@ -64,7 +64,7 @@ class Scene:
 def scene(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     (owner.folder / "contacts.vcf").write_text("")
     clock = Clock()
-    monkeypatch.setattr(service, "now", clock)
+    monkeypatch.setattr(watches, "now", clock)
     watched = watch(owner.config())
     yield Scene(owner, watched.round, clock)
     watched.round.close()

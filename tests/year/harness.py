@@ -27,11 +27,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
-from gateway import service
+from gateway import watches
 from gateway.commands import answer_links
 from gateway.config import load
 from gateway.model import Case, State, Verdict
-from gateway.service import Watch, watch
+from gateway.watches import Watch, watch
 from tests.certificates import HOST, Certificate
 from tests.notifications import MX, linkedin, old_linkedin
 from tests.servers import Dovecot, running
@@ -342,12 +342,12 @@ def a_year() -> Iterator[Year]:
         file = folder / "ada.toml"
         file.write_text(_CONFIG.format(ada=ADA, mx=MX, host=HOST, dovecot=dovecot, login=login, smtp=smtp))
         environ["STATE_DIRECTORY"] = str(folder / "state")
-        usual, service.now = service.now, clock
+        usual, watches.now = watches.now, clock
         year = Year(dovecot, smtp, login, file, clock)
         try:
             yield year
         finally:
-            service.now = usual
+            watches.now = usual
             year.stop()
             smtp.stop()
 
