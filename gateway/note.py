@@ -53,6 +53,10 @@ class Reader:
     names: tuple[str, ...]
     topics: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        # Files are read now: one that cannot be must not come up between a mail and its judgement.
+        _languages(), _stock_sentences(), _phrases_of(self.topics)
+
     def read(self, notification: Notification) -> Note:
         """The note of a notification: its kind, its bare text, what it claims and in which words."""
         text = plain((notification.note or "")[:_LONGEST])
