@@ -300,14 +300,11 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
     SIGHUP has it read the files again; an owner whose file is faulty then is served as before. SIGTERM ends it when
     what is under way is done.
     """
+    from gateway import logbook
     from gateway.roster import Roster
     from gateway.service import serve
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    for chatty in ("apscheduler", "imapclient", "tzlocal"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logbook.set_up(verbose=verbose)
     serve(Roster(configs))
 
 

@@ -13,10 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from gateway import bounces, commands, conversation
+from gateway.alarm import Alarm
+from gateway.blindness import Sense, lose, regain
 from gateway.config import Config
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
 from gateway.digest.words import words
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.events import OWNER, LogEvent
 from gateway.filing import ANSWERED, Filing
 from gateway.imap import Selected, Session
 from gateway.journal import Journal
@@ -38,6 +41,7 @@ JUDGED_UNDER = "judged-under"
 LARGEST_MAIL = 1024 * 1024  # bytes; of a bigger one the header alone is looked at, and it is never answered
 _LATEST_SUMMARY = timedelta(days=35)  # the summary of a week longer ago comes no more by itself
 _SOON = timedelta(minutes=1)
+_WORTH_A_NOTE = timedelta(hours=1)
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 
@@ -95,6 +99,9 @@ class Round:
     _due: datetime = _ALWAYS  # when there is something to do by the clock
     _look_at: datetime = _ALWAYS  # when to look whether the server forgot to say something
     _seen: Folders | None = None  # as they were left
+    _unseen_since: datetime | None = None  # when the mailbox failed first
+    _unseen_noted: bool = True  # in the journal; at first nobody knows
+    trouble: str = ""  # why nothing can be sent, as far as it was tried
     _login: Patience = field(default_factory=Patience)  # with a mail server that takes nothing from us at all
     _summary: Patience = field(default_factory=Patience)  # with one that does not take the summary
 
@@ -120,10 +127,12 @@ class Round:
     @contextmanager
     def _connection_given_up(self) -> Iterator[None]:
         """Hang up when the mailbox failed, and hold no journal open between rounds."""
+        OWNER.set(self.name)  # of the worker, until its next round
         try:
             yield
-        except MailboxFailed:
+        except MailboxFailed as exc:
             self.close()
+            self._unseen(exc)
             raise
         finally:
             self.journal.rest()
@@ -133,6 +142,7 @@ class Round:
         self._start()
         self.upkeep.daily()
         self._report()
+        self._alarm()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
@@ -190,7 +200,8 @@ class Round:
             return
         self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
-            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state)
+            told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
+            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
         self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
 
     def _connected(self) -> Session:
@@ -201,6 +212,7 @@ class Round:
             self.session = self.connect()
             self.session.step = self.steps.take
             self.filing.make_folders(self.session)
+            self._seen_again()
         return self.session
 
     # Taking in
@@ -268,7 +280,7 @@ class Round:
         try:
             judging(entry, self.owner, self.journal, self.clock())
         except DnsAway as exc:
-            log.warning("%s not judged yet: %s", entry.key[:8], exc)
+            log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
 
     # Sending
 
@@ -282,7 +294,7 @@ class Round:
                 return
             if self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
-                log.warning("%s not sent: %s", entry.key[:8], ANSWERED)
+                log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
                 return
 
@@ -293,8 +305,10 @@ class Round:
         except SendFailed as exc:
             if exc.setup:
                 self._login.refused(self.clock())
+                self.trouble = str(exc)
             raise
         self._login.taken()
+        self.trouble = ""
         return said
 
     # Reporting
@@ -332,21 +346,42 @@ class Round:
         except SendFailed as exc:
             self.journal.weeks.give_back(week.name)
             self._summary.refused(now)
-            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
+            told = LogEvent.SUMMARY.of(week=week.name)
+            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc, extra=told)
             return False
         except SendUncertain as exc:
             self.journal.weeks.settle(week.name, State.UNCERTAIN, str(exc))
-            log.warning("%s summary of %s: %s", self.name, week.name, exc)
+            log.warning("%s summary of %s: %s", self.name, week.name, exc, extra=LogEvent.SUMMARY.of(week=week.name))
         else:
             self.journal.weeks.settle(week.name, State.SENT)
             self._summary.taken()
-            log.info("%s summary of %s sent", self.name, week.name)
+            log.info("%s summary of %s sent", self.name, week.name, extra=LogEvent.SUMMARY.of(week=week.name))
         return True
 
     @property
     def _rhythm(self) -> Rhythm:
         settings = self.config.digest
         return Rhythm.of(settings.day, settings.time, self.config.me.zone)
+
+    # Being blind
+
+    def _alarm(self) -> None:
+        """Tell the owner of a blindness that has lasted for a day."""
+        if not self._login.lasts(self.clock()):
+            Alarm(self.config, self.owner, self.journal, self.clock).raise_if_blind(self._post)
+
+    def _unseen(self, exc: MailboxFailed) -> None:
+        """Remember since when the mailbox cannot be looked at; what is over within the hour is not worth a note."""
+        now = self.clock()
+        self._unseen_since = self._unseen_since or now
+        if now - self._unseen_since >= _WORTH_A_NOTE:
+            lose(self.journal, Sense.MAILBOX, str(exc), self._unseen_since)
+            self._unseen_noted = True
+
+    def _seen_again(self) -> None:
+        if self._unseen_noted:
+            regain(self.journal, Sense.MAILBOX)
+        self._unseen_since, self._unseen_noted = None, False
 
     # Listening
 
@@ -381,19 +416,20 @@ class Round:
         moments += [
             patience.until for patience in (self._login, self._summary) if patience.until and patience.lasts(now)
         ]
-        if self._left_undone():
+        # A name server, the mail server or a mail program may see to these soon; in its own time, the owner to those.
+        if self.journal.entries(State.NEW, State.ASKED) or self.journal.orders.unconfirmed():
             moments.append(now + _SOON)
-        if self.config.journal.url:
-            moments.append(self._look_at)  # who writes to it from another host cannot ring the bell here
+        # Who writes to a database from another host cannot ring the bell here.
+        if self.config.journal.url or self._moves_undecided():
+            moments.append(self._look_at)
         if wake := self.journal.next_wake(looked):
             moments.append(max(wake, now + timedelta(seconds=1)))
         return min(moments)
 
-    def _left_undone(self) -> bool:
-        """Whether something waits for what may be different soon: a name server, the mail server, a mail program."""
+    def _moves_undecided(self) -> bool:
+        """Whether there are mails in our folders past which nobody has looked yet."""
         assert self._seen  # _listen() has just looked
-        behind = (self.journal.cursor(folder)[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
-        return any(behind) or bool(self.journal.entries(State.NEW, State.ASKED) or self.journal.orders.unconfirmed())
+        return any(self.journal.cursor(folder)[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
 
     def _seconds(self) -> float:
         left = min(self._due, self._look_at) - self.clock()

@@ -28,6 +28,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from gateway import smtp, systemd, turns
 from gateway.config import Config
 from gateway.errors import BadConfig, JournalFailed, MailboxFailed, RsvpdError
+from gateway.events import LogEvent
 from gateway.roster import Roster
 from gateway.turns import Turns
 from gateway.watches import Prepared, Watch, now, prepare, prepare_again, server_of
@@ -199,12 +200,14 @@ class Service:
             except (MailboxFailed, JournalFailed) as exc:
                 self._back_off(watch, exc)
             except Exception as exc:  # one owner's trouble must not stop the others
-                log.exception("%s: a fault of rsvpd's own", watch.name)
+                log.exception("%s: a fault of rsvpd's own", watch.name, extra=LogEvent.FAULT.of(owner=watch.name))
                 watch.round.close()
                 self._back_off(watch, exc)
             else:
                 if failures := self._turns.ended(watch, time.monotonic(), wait=wait):
-                    log.info("%s back after %d failures", watch.name, failures)
+                    log.info(
+                        "%s back after %d failures", watch.name, failures, extra=LogEvent.BACK.of(owner=watch.name)
+                    )
                 watch.blind_since = None
                 self._listen(watch)
             self._part_with(watch)
@@ -213,7 +216,8 @@ class Service:
         delay = self._turns.failed(watch, time.monotonic(), exc)
         watch.blind_since = watch.blind_since or now()
         level = logging.ERROR if isinstance(exc, JournalFailed) else logging.WARNING
-        log.log(level, "%s away: %s; next try in %.0f s", watch.name, exc, delay)
+        told = LogEvent.AWAY.of(owner=watch.name)
+        log.log(level, "%s away: %s; next try in %.0f s", watch.name, exc, delay, extra=told)
 
     def _listen(self, watch: Watch) -> None:
         ear = watch.round.socket()
@@ -235,7 +239,7 @@ class Service:
         self._beat_at = moment + (min(BEAT, interval / 3) if interval else BEAT)
         stuck = [watch.name for watch in self._turns.busy if self._silence(watch, moment) > STUCK]
         if stuck:
-            log.critical("%s: hangs, which only a new start can mend", ", ".join(stuck))
+            log.critical("%s: hangs, which only a new start can mend", ", ".join(stuck), extra=LogEvent.STUCK.of())
         else:
             systemd.notify("WATCHDOG=1")
         if self.status != self._told:
@@ -249,7 +253,8 @@ class Service:
         silence = moment - watch.stepped_at
         if silence > HUNG and not watch.hung_up:
             watch.hung_up = True
-            log.warning("%s: no step for %.0f s; hanging up", watch.name, silence)
+            told = LogEvent.HUNG_UP.of(owner=watch.name)
+            log.warning("%s: no step for %.0f s; hanging up", watch.name, silence, extra=told)
             watch.round.hang_up()
         return silence
 
@@ -270,17 +275,17 @@ class Service:
         try:
             prepared = future.result()
         except BadConfig as exc:
-            log.error("not reloaded, everything stays as it was: %s", exc)
+            log.error("not reloaded, everything stays as it was: %s", exc, extra=LogEvent.REFUSED_SETTINGS.of())
             systemd.notify("READY=1", f"STATUS=Not reloaded: {exc.faults[0]}; {self.status}")
             return
         named = prepared.rounds.keys() | prepared.watches.keys() | prepared.faults.keys()
         for watch in [watch for watch in self.watches if watch.name not in named]:
-            log.info("%s is served no more", watch.name)
+            log.info("%s is served no more", watch.name, extra=LogEvent.RELEASED.of(owner=watch.name))
             watch.leaves = True
             self._part_with(watch)
         self.faults.clear()
         self._use(prepared)
-        log.info("reloaded: %s", self.status)
+        log.info("reloaded: %s", self.status, extra=LogEvent.RELOADED.of())
         self._told = self.status
         systemd.notify("READY=1", f"STATUS=Reloaded; {self.status}")
 
@@ -293,12 +298,12 @@ class Service:
                 watch.leaves, watch.successor = False, prepared.rounds[watch.name]
                 self._part_with(watch)
         for owner, watch in prepared.watches.items():
-            log.info("%s is served", owner)
+            log.info("%s is served", owner, extra=LogEvent.SERVED.of(owner=owner))
             self.faults.pop(owner, None)
             self.watches.append(watch)
             self._turns.add(watch, server=watch.server)
         for owner, fault in prepared.faults.items():
-            log.error("%s: %s", owner, fault)
+            log.error("%s: %s", owner, fault, extra=LogEvent.REFUSED_SETTINGS.of(owner=owner))
         self.faults.update(prepared.faults)
         self.untried = dict(prepared.untried)
 
@@ -335,7 +340,7 @@ def serve(roster: Roster) -> None:
     if not prepared.watches:
         raise next(iter(faults.values()))
     for owner, fault in faults.items():
-        log.error("%s is not served: %s", owner, fault)
+        log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
     service = Service(list(prepared.watches.values()), roster, faults, prepared.untried)
     heed_signals(service)
     faulthandler.enable()  # systemd's watchdog ends with SIGABRT, and the log shall say where each thread was
