@@ -96,9 +96,11 @@ def _default_config() -> Path:
 
 
 def _journal(config_path: Path | None) -> tuple[Config, Journal]:
-    from gateway.state import open_journal
+    """The owner's journal; the service hears of it when the command is done with it."""
+    from gateway.state import open_journal, ring
 
     config = _config(config_path)
+    click.get_current_context().call_on_close(partial(ring, config))
     return config, open_journal(config)
 
 
@@ -298,20 +300,12 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
     SIGHUP has it read the files again; an owner whose file is faulty then is served as before. SIGTERM ends it when
     what is under way is done.
     """
+    from gateway import logbook
     from gateway.roster import Roster
-    from gateway.service import Service, stop_on_signals
+    from gateway.service import serve
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    for chatty in ("apscheduler", "imapclient", "tzlocal"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    roster = Roster(configs)
-    if not roster.files():
-        raise click.UsageError("there is no .toml file in that folder")
-    service = Service.of(roster)
-    stop_on_signals(service)
-    service.run()
+    logbook.set_up(verbose=verbose)
+    serve(Roster(configs))
 
 
 @main.command("list")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from gateway import answers
 from gateway.errors import Ambiguous, Unreadable
+from gateway.events import LogEvent
 from gateway.journal import Journal
 from gateway.model import Authentic, Case, Decision, Entry, Judgement, Kind, Mail, Verdict
 
@@ -56,7 +57,8 @@ def hear(
     said = textwrap.shorten(words, _EXCERPT, placeholder=" ...")
     how = "answers your letter" if proved else "writes, from the address you wrote to"
     journal.conversation.answered(case, entry, verdict, f'{sender} {how}: "{said}"{because}', now)
-    log.info("%s answers %s: %s", entry.key[:8], case.name, verdict)
+    told = LogEvent.ANSWERED.of(entry=entry.key[:8], case=case.name)
+    log.info("%s answers %s: %s", entry.key[:8], case.name, verdict, extra=told)
     return f"an answer in {case.name}"
 
 

@@ -41,11 +41,15 @@ class JournalFailed(RsvpdError):
 
 
 class MailboxFailed(RsvpdError):
-    """The IMAP server did not do what was asked. `permanent`: no use trying again before somebody acts."""
+    """The IMAP server did not do what was asked. `permanent`: no use trying again before somebody acts.
 
-    def __init__(self, why: str, *, permanent: bool = False) -> None:
+    `unreached`: there was no server to ask, so that it is away for everybody who has a mailbox there.
+    """
+
+    def __init__(self, why: str, *, permanent: bool = False, unreached: bool = False) -> None:
         super().__init__(why)
         self.permanent = permanent
+        self.unreached = unreached
 
 
 class SendFailed(RsvpdError):

@@ -15,6 +15,7 @@ from datetime import datetime
 from gateway.config import Config
 from gateway.deeds import turn_down
 from gateway.errors import DnsAway
+from gateway.events import LogEvent
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
@@ -101,7 +102,8 @@ class Moves:
                 try:
                     process(entry, self.owner, self.journal, now)
                 except DnsAway as exc:
-                    log.warning("%s not judged yet: %s", entry.key[:8], exc)
+                    told = LogEvent.POSTPONED.of(entry=entry.key[:8])
+                    log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=told)
             yield Sighting(verdict, since.folder, mail.uid, self.journal.entry(entry.id))
 
     # Deciding
@@ -120,7 +122,7 @@ class Moves:
             if not self._is_ours(entry, met):
                 self._heed(entry, met)
         except DnsAway as exc:
-            log.warning("%s not decided yet: %s", entry.key[:8], exc)
+            log.warning("%s not decided yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
             return False
         self.filing.left_in(session, self.journal.entry(entry.id), met.folder)
         return True
@@ -149,4 +151,4 @@ class Moves:
             turn_down(self.owner, self.journal, case, why, now)
         else:
             self.journal.overrule(case, verdict, why, now, quietly=quietly)
-        log.info("%s %s -> %s: %s", case.name, case.verdict, verdict, why)
+        log.info("%s %s -> %s: %s", case.name, case.verdict, verdict, why, extra=LogEvent.MOVED.of(case=case.name))

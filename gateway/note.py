@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from gateway.language import Languages
 from gateway.model import Evidence, Note, NoteKind, Notification, Signal
@@ -51,15 +52,10 @@ class Reader:
 
     names: tuple[str, ...]
     topics: tuple[str, ...]
-    _languages: Languages = field(init=False, repr=False)
-    _stock: StockSentences = field(init=False, repr=False)
-    _topics: Phrases = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        books = tuple(phrasebooks().values())
-        object.__setattr__(self, "_languages", Languages(books))
-        object.__setattr__(self, "_stock", StockSentences(books))
-        object.__setattr__(self, "_topics", Phrases(topic_phrases(self.topics)))
+        # Files are read now: one that cannot be must not come up between a mail and its judgement.
+        _languages(), _stock_sentences(), _phrases_of(self.topics)
 
     def read(self, notification: Notification) -> Note:
         """The note of a notification: its kind, its bare text, what it claims and in which words."""
@@ -68,7 +64,7 @@ class Reader:
             return Note(NoteKind.DEFAULT, None, language=notification.language)
         inviter = notification.inviter.name if notification.inviter and notification.inviter.name else ""
         names = frozenset(fold(" ".join((*self.names, inviter))).split())
-        stock = self._stock.find(notification.note or "", names)
+        stock = _stock_sentences().find(notification.note or "", names)
         if stock:
             return Note(NoteKind.DEFAULT, stock.text, language=stock.language)
         return self._personal(text, notification)
@@ -78,12 +74,12 @@ class Reader:
         return frozenset(fold(" ".join(self.names)).split())
 
     def _personal(self, text: str, notification: Notification) -> Note:
-        language = self._languages.tell(text, notification.language or "en")
+        language = _languages().tell(text, notification.language or "en")
         book = phrasebooks().get(language)
         if book is None or not book.reads:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
         claims = list(_claims(text, book, self._own_words))
-        touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in self._topics.find(bare(text)))
+        touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in _phrases_of(self.topics).find(bare(text)))
         evidence = [(hit.signal, text[hit.start : hit.end]) for hit in claims]
         return Note(
             NoteKind.PERSONAL,
@@ -93,6 +89,24 @@ class Reader:
             referee=next(filter(None, (_name(hit) for hit in claims)), None),
             place=next(filter(None, (_place(hit, text, book) for hit in claims)), None),
         )
+
+
+# What a reader needs, made once for all owners: a thousand of them would hold it a thousand times.
+
+
+@cache
+def _languages() -> Languages:
+    return Languages(tuple(phrasebooks().values()))
+
+
+@cache
+def _stock_sentences() -> StockSentences:
+    return StockSentences(tuple(phrasebooks().values()))
+
+
+@lru_cache(maxsize=64)
+def _phrases_of(topics: tuple[str, ...]) -> Phrases:
+    return Phrases(topic_phrases(topics))
 
 
 def _claims(text: str, book: Phrasebook, owner: frozenset[str]) -> Iterator[_Hit]:

@@ -17,6 +17,7 @@ from gateway.commands.verbs import Command
 from gateway.config import Config
 from gateway.deeds import Deed, deed
 from gateway.errors import Ambiguous, BadTemplate, DnsAway, MailboxFailed, SendFailed, SendUncertain, Unreadable
+from gateway.events import LogEvent
 from gateway.filing import KEYWORD
 from gateway.imap import Session
 from gateway.journal import Journal
@@ -56,7 +57,9 @@ class Orders:
             try:
                 self._obey(session, entry)
             except DnsAway as exc:
-                log.warning("%s not obeyed yet: %s", entry.key[:8], exc)
+                log.warning(
+                    "%s not obeyed yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8])
+                )
 
     def _obey(self, session: Session, entry: Entry) -> None:
         now, mail = self.clock(), parse(self.journal.raw(entry) or b"")
@@ -132,7 +135,7 @@ class Orders:
             took = one.settle(entry, State.CLOSED, now, why=why, only_from=(State.ASKED,))
             if took and (said or order.odd):
                 one.orders.confirm(entry, _told(order, said, now), now)
-        log.info("%s command %s", entry.key[:8], why)
+        log.info("%s command %s", entry.key[:8], why, extra=LogEvent.COMMAND.of(entry=entry.key[:8]))
 
     def _ready(self, command: Command, now: datetime) -> Deed:
         case = self.journal.case(command.case)
@@ -149,7 +152,7 @@ class Orders:
         with self.journal.together() as one:
             if one.settle(entry, State.CLOSED, now, why=why, only_from=(State.ASKED,)) and said:
                 one.orders.confirm(entry, said, now)
-        log.warning("%s command %s", entry.key[:8], why)
+        log.warning("%s command %s", entry.key[:8], why, extra=LogEvent.COMMAND.of(entry=entry.key[:8]))
 
     def _mark(self, session: Session, entry: Entry) -> None:
         """Mark the mail, which stays where it is."""
@@ -183,10 +186,10 @@ class Orders:
         except SendFailed as exc:
             lost = exc.permanent or self.clock() - since > GIVE_UP
             orders.settle(entry.id, State.REFUSED if lost else State.DUE)
-            log.warning("%s confirmation not sent: %s", entry.key[:8], exc)
+            log.warning("%s confirmation not sent: %s", entry.key[:8], exc, extra=LogEvent.SUMMARY.of())
         except SendUncertain as exc:
             orders.settle(entry.id, State.UNCERTAIN)
-            log.warning("%s confirmation: %s", entry.key[:8], exc)
+            log.warning("%s confirmation: %s", entry.key[:8], exc, extra=LogEvent.SUMMARY.of())
         else:
             orders.settle(entry.id, State.SENT)
 

@@ -171,15 +171,17 @@ def connect_of(config: Config) -> Callable[[], imap.Session]:
     return lambda: login.use(lambda secret: imap.connect(account, secret))
 
 
-def post_of(config: Config) -> Post:
-    """The way to the owner's mail server."""
+def post_of(config: Config, step: Callable[[], None] = lambda: None) -> Post:
+    """The way to the owner's mail server; `step` is called before each wait for an answer."""
     account = _smtp(config)
     login = login_of(config, account)
     sender = account.bounces or config.me.addresses[0]
 
     def post(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
         def send(secret: Callable[[], SecretStr]) -> str:
-            return smtp.send(account, message, sender=sender, recipient=recipient, secret=secret, before_dot=before_dot)
+            return smtp.send(
+                account, message, sender=sender, recipient=recipient, secret=secret, before_dot=before_dot, step=step
+            )
 
         return login.use(send)
 

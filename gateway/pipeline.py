@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway import commands
+from gateway.blindness import Sense, lose, regain
 from gateway.bounces import bounced_letters
 from gateway.cases import INVITES
 from gateway.conversation import hear, hear_of_acceptance
 from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
+from gateway.events import LogEvent
 from gateway.explain import account
 from gateway.journal import Journal, Ruling
 from gateway.journal.entries import Limits
@@ -25,6 +28,7 @@ from gateway.letter import compose, letter_id
 from gateway.mail import parse
 from gateway.model import (
     CONTINUES,
+    Authentic,
     Case,
     Channel,
     Decision,
@@ -156,7 +160,9 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         judgement = judge(mail, owner, JournalFiles(journal))
         heard = _hear(mail, entry, judgement, owner, journal, now)
     except (Unreadable, Ambiguous) as exc:
-        log.warning("%s unreadable: %s", entry.key[:8], exc)
+        log.warning("%s unreadable: %s", entry.key[:8], exc, extra=LogEvent.UNREADABLE.of(entry=entry.key[:8]))
+        if isinstance(exc, Unreadable) and exc.network:
+            _lose_sight(mail, f"{exc.network}: {exc}", owner, journal, now)
         journal.set_aside(entry, str(exc), now)
         return
     except DnsAway:
@@ -165,7 +171,8 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
     except JournalFailed:
         raise
     except Exception as exc:  # one mail that we cannot cope with must not stop the others
-        log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8])
+        told = LogEvent.FAULT.of(entry=entry.key[:8])
+        log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8], extra=told)
         journal.set_aside(entry, f"a fault of rsvpd's own ({type(exc).__name__}); the log has the details", now)
         return
     case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
@@ -178,8 +185,13 @@ def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None
         letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
     )
     journal.judged(entry, judgement, account(judgement, None), ruling, now)
+    if judgement.findings and judgement.findings.provenance.authentic is Authentic.PASS:
+        regain(journal, Sense.LAYOUT)
     decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
-    log.info("%s %s -> %s (%s): %s", entry.key[:8], network, decision.verdict, decision.rule, ruling.state)
+    told = LogEvent.JUDGED.of(
+        entry=entry.key[:8], network=network, verdict=decision.verdict, rule=decision.rule, state=ruling.state
+    )
+    log.info("%s %s -> %s", entry.key[:8], network, decision.verdict, extra=told)
 
 
 def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
@@ -188,10 +200,10 @@ def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
         came_back = journal.bounced(message_id, now)
         if came_back is None:
             continue
-        log.warning("%s came back", came_back.key[:8])
+        log.warning("%s came back", came_back.key[:8], extra=LogEvent.BOUNCED.of(entry=came_back.key[:8]))
         if journal.bounces_since(now - timedelta(days=1)) >= BREAKER and not journal.fact(PAUSED):
             journal.set_fact(PAUSED, f"{now.isoformat()} {BREAKER} answers came back within a day")
-            log.error("sending is paused: %d answers came back within a day", BREAKER)
+            log.error("sending is paused: %d answers came back within a day", BREAKER, extra=LogEvent.PAUSED.of())
 
 
 def _hear(mail: Mail, entry: Entry, judgement: Judgement, owner: Owner, journal: Journal, now: datetime) -> str:
@@ -207,6 +219,13 @@ def _hear(mail: Mail, entry: Entry, judgement: Judgement, owner: Owner, journal:
     return hear(mail, entry, journal, again, own=owner.policy.addresses, now=now)
 
 
+def _lose_sight(mail: Mail, why: str, owner: Owner, journal: Journal, now: datetime) -> None:
+    """A genuine mail of a network cannot be read: perhaps none can any more. A forged one says nothing."""
+    with suppress(DnsAway):
+        if owner.authenticate(mail).authentic is Authentic.PASS:
+            lose(journal, Sense.LAYOUT, why, now)
+
+
 def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
     """Judge a case that still waits by today's policy and records, and move it where the verdict is another."""
     before = entry.judgement
@@ -219,7 +238,7 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
     verdict = judgement.decision.verdict
     why = f"{before['verdict']} -> {verdict} (rule {judgement.decision.rule})"
     if journal.judged_again(entry, verdict, told, ruling, why, now):
-        log.info("%s moved: %s", entry.key[:8], why)
+        log.info("%s moved: %s", entry.key[:8], why, extra=LogEvent.MOVED.of(entry=entry.key[:8]))
 
 
 def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
@@ -276,7 +295,7 @@ def deliver(entry: Entry, owner: Owner, journal: Journal, post: Post, clock: Cal
         state = State.DUE if denied.until else State.CLOSED
         # An entry that is no longer due has an outcome already, the owner's or another sender's.
         journal.settle(entry, state, clock(), why=denied.why, not_before=denied.until, only_from=(State.DUE,))
-        log.info("%s not sent: %s", entry.key[:8], denied.why)
+        log.info("%s not sent: %s", entry.key[:8], denied.why, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
         return state
     try:
         message = letter(entry, reply, owner, when)
@@ -321,6 +340,13 @@ def _end(
     journal: Journal, entry: Entry, state: State, now: datetime, why: str, *, not_before: datetime | None = None
 ) -> State:
     journal.settle(entry, state, now, why=why, not_before=not_before)
-    level = logging.WARNING if state in (State.UNCERTAIN, State.REFUSED) else logging.INFO
-    log.log(level, "%s %s%s", entry.key[:8], state, f": {why}" if why else "")
+    failed = state in (State.UNCERTAIN, State.REFUSED)
+    told = (LogEvent.UNDELIVERED if failed else LogEvent.DELIVERY).of(entry=entry.key[:8], state=state)
+    log.log(
+        logging.WARNING if failed else logging.INFO,
+        "%s %s",
+        entry.key[:8],
+        f"{state}: {why}" if why else state,
+        extra=told,
+    )
     return state

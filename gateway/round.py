@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from gateway import bounces, commands, conversation
+from gateway.alarm import Alarm
+from gateway.blindness import Sense, lose, regain
 from gateway.config import Config
 from gateway.digest import Facts, gather
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.events import OWNER, LogEvent
 from gateway.filing import ANSWERED, Filing
-from gateway.imap import Session
+from gateway.imap import Selected, Session
 from gateway.journal import Journal
 from gateway.model import Entry, Place, State
 from gateway.moves import Moves
@@ -25,6 +29,7 @@ from gateway.orders import Orders
 from gateway.pipeline import PAUSED, Owner, Post, bound_by, deliver, judge_again, process, retry_after, take_in
 from gateway.records import Records
 from gateway.review import decided, rhythm_of, written
+from gateway.steps import Steps
 from gateway.suggest import suggest
 from gateway.upkeep import Upkeep
 
@@ -33,6 +38,9 @@ log = logging.getLogger(__name__)
 JUDGED_UNDER = "judged-under"
 LARGEST_MAIL = 1024 * 1024  # bytes; of a bigger one the header alone is looked at, and it is never answered
 _LATEST_SUMMARY = timedelta(days=35)  # the summary of a week longer ago comes no more by itself
+_SOON = timedelta(minutes=1)
+_WORTH_A_NOTE = timedelta(hours=1)
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 
 
@@ -41,20 +49,28 @@ class Patience:
     """How long a mail server is left in peace that refused: five minutes, doubled up to four hours."""
 
     _refusals: int = 0
-    _until: datetime | None = None
+    until: datetime | None = None
 
     def refused(self, now: datetime) -> None:
         """Begin to wait, longer each time."""
-        self._until = now + retry_after(self._refusals)
+        self.until = now + retry_after(self._refusals)
         self._refusals += 1
 
     def taken(self) -> None:
         """Wait no longer."""
-        self._refusals, self._until = 0, None
+        self._refusals, self.until = 0, None
 
     def lasts(self, now: datetime) -> bool:
         """Whether it is too early to ask again."""
-        return self._until is not None and now < self._until
+        return self.until is not None and now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What tells that somebody put a mail into a folder: UIDVALIDITY and UIDNEXT of ours, and the inbox, selected."""
+
+    others: dict[str, tuple[int, int]]
+    inbox: Selected
 
 
 @dataclass(slots=True)
@@ -71,9 +87,19 @@ class Round:
     moves: Moves
     upkeep: Upkeep
     clock: Callable[[], datetime]
+    bell: Callable[[], int]  # changes when somebody else may have written to the journal
+    steps: Steps
     session: Session | None = field(default=None)
     _idling: bool = False
     _sound: bool = False  # the last round ended as it should
+    _called: bool = False
+    _heard: int = -1  # the bell, before the journal was last read
+    _due: datetime = _ALWAYS  # when there is something to do by the clock
+    _look_at: datetime = _ALWAYS  # when to look whether the server forgot to say something
+    _seen: Folders | None = None  # as they were left
+    _unseen_since: datetime | None = None  # when the mailbox failed first
+    _unseen_noted: bool = True  # in the journal; at first nobody knows
+    trouble: str = ""  # why nothing can be sent, as far as it was tried
     _login: Patience = field(default_factory=Patience)  # with a mail server that takes nothing from us at all
     _summary: Patience = field(default_factory=Patience)  # with one that does not take the summary
 
@@ -83,18 +109,38 @@ class Round:
 
     def run(self) -> float:
         """Do all that is to do; the seconds until the next round at the latest."""
+        with self._connection_given_up():
+            return self._run()
+
+    def turn(self) -> float:
+        """The same where something happened since the last round; else only listen on.
+
+        What wakes a round is mostly a server that says it is still there, or one that was away: with a thousand owners
+        that must cost next to nothing.
+        """
+        with self._connection_given_up():
+            wait = self._listened_on()
+            return self._run() if wait is None else wait
+
+    @contextmanager
+    def _connection_given_up(self) -> Iterator[None]:
+        """Hang up when the mailbox failed, and hold no journal open between rounds."""
+        OWNER.set(self.name)  # of the worker, until its next round
         try:
-            wait = self._run()
-        except MailboxFailed:
+            yield
+        except MailboxFailed as exc:
             self.close()
+            self._unseen(exc)
             raise
-        self._sound = True
-        return wait
+        finally:
+            self.journal.rest()
 
     def _run(self) -> float:
+        self._called, self._heard = False, self.bell()
         self._start()
         self.upkeep.daily()
         self._report()
+        self._alarm()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
@@ -110,7 +156,31 @@ class Round:
         self.filing.copy(session)
         if not self._login.lasts(self.clock()):
             self._orders.confirm()
-        return self._listen(session, looked)
+        wait = self._listen(session, looked)
+        self._sound = True
+        return wait
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to do by the clock, or for somebody who wrote to the journal."""
+        return self._called or self.clock() >= self._due or self.bell() != self._heard
+
+    def call(self) -> None:
+        """Have all looked at in the next round, whatever woke it; from any thread."""
+        self._called = True
+
+    def hang_up(self) -> None:
+        """End the connection of a round that hangs, from another thread."""
+        if session := self.session:
+            session.hang_up()
+
+    def inherit(self, other: Round) -> None:
+        """Go on with the connection of the round that this one replaces, if it is to the same account."""
+        if self.config.imap != other.config.imap:
+            other.close()
+        self.session, self._idling = other.session, other._idling
+        if self.session:
+            self.session.step = self.steps.take
 
     def socket(self) -> socket.socket | None:
         """What becomes readable when the server has something to say; None when it cannot."""
@@ -129,7 +199,8 @@ class Round:
             return
         self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
-            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state)
+            told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
+            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
         self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
 
     def _connected(self) -> Session:
@@ -138,7 +209,9 @@ class Round:
             self.session.idle_done()
         if self.session is None:
             self.session = self.connect()
+            self.session.step = self.steps.take
             self.filing.make_folders(self.session)
+            self._seen_again()
         return self.session
 
     # Taking in
@@ -158,6 +231,7 @@ class Round:
             }
         )
         for mail in session.fetch(found, largest=LARGEST_MAIL):
+            self.steps.take()
             place = Place(folder, selected.uidvalidity, mail.uid)
             take_in(mail.raw, place, self.journal, self.clock())
         highest = max([last, *found, selected.uidnext - 1])
@@ -207,10 +281,11 @@ class Round:
         return Orders(self.config, self.owner, self.journal, self._post, self.clock)
 
     def _with_names(self, judging: Callable[[Entry, Owner, Journal, datetime], None], entry: Entry) -> None:
+        self.steps.take()
         try:
             judging(entry, self.owner, self.journal, self.clock())
         except DnsAway as exc:
-            log.warning("%s not judged yet: %s", entry.key[:8], exc)
+            log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
 
     # Sending
 
@@ -224,7 +299,7 @@ class Round:
                 return
             if self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
-                log.warning("%s not sent: %s", entry.key[:8], ANSWERED)
+                log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
                 return
 
@@ -235,8 +310,10 @@ class Round:
         except SendFailed as exc:
             if exc.setup:
                 self._login.refused(self.clock())
+                self.trouble = str(exc)
             raise
         self._login.taken()
+        self.trouble = ""
         return said
 
     # Reporting
@@ -270,16 +347,37 @@ class Round:
         except SendFailed as exc:
             self.journal.weeks.give_back(week.name)
             self._summary.refused(now)
-            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
+            told = LogEvent.SUMMARY.of(week=week.name)
+            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc, extra=told)
             return False
         except SendUncertain as exc:
             self.journal.weeks.settle(week.name, State.UNCERTAIN, str(exc))
-            log.warning("%s summary of %s: %s", self.name, week.name, exc)
+            log.warning("%s summary of %s: %s", self.name, week.name, exc, extra=LogEvent.SUMMARY.of(week=week.name))
         else:
             self.journal.weeks.settle(week.name, State.SENT)
             self._summary.taken()
-            log.info("%s summary of %s sent", self.name, week.name)
+            log.info("%s summary of %s sent", self.name, week.name, extra=LogEvent.SUMMARY.of(week=week.name))
         return True
+
+    # Being blind
+
+    def _alarm(self) -> None:
+        """Tell the owner of a blindness that has lasted for a day."""
+        if not self._login.lasts(self.clock()):
+            Alarm(self.config, self.owner, self.journal, self.clock).raise_if_blind(self._post)
+
+    def _unseen(self, exc: MailboxFailed) -> None:
+        """Remember since when the mailbox cannot be looked at; what is over within the hour is not worth a note."""
+        now = self.clock()
+        self._unseen_since = self._unseen_since or now
+        if now - self._unseen_since >= _WORTH_A_NOTE:
+            lose(self.journal, Sense.MAILBOX, str(exc), self._unseen_since)
+            self._unseen_noted = True
+
+    def _seen_again(self) -> None:
+        if self._unseen_noted:
+            regain(self.journal, Sense.MAILBOX)
+        self._unseen_since, self._unseen_noted = None, False
 
     # Listening
 
@@ -288,14 +386,61 @@ class Round:
 
         `looked` is when it was last looked what is due.
         """
-        until = self.config.imap.poll if self.config.imap else _IDLE
-        if session.select(self._inbox).uidnext - 1 > self.journal.cursor(self._inbox)[1]:
+        self._due = _ALWAYS
+        self._seen = self._folders(session)
+        if self._seen.inbox.uidnext - 1 > self.journal.cursor(self._inbox)[1]:
             return 0.0  # something came in since it was searched
-        self._idling = session.idle_start()
-        if self._idling and session.idle_check():
+        if self._idle(session):
             return 0.0  # it was said before we listened, and the socket will not tell again
-        until = min(until, _IDLE)
-        wake = self.journal.next_wake(looked)
-        if wake is not None:
-            until = min(until, max(wake - self.clock(), timedelta(seconds=1)))
-        return until.total_seconds()
+        self._due = self._next_due(looked)
+        return self._seconds()
+
+    def _folders(self, session: Session) -> Folders:
+        ours = self.filing.folders.values() if self.filing.touches else ()
+        return Folders({folder: session.status(folder) for folder in ours}, session.select(self._inbox))
+
+    def _idle(self, session: Session) -> bool:
+        """Listen in the selected folder; whether the server has told of a mail already."""
+        self._idling = session.idle_start()
+        self._look_at = self.clock() + min(self.config.imap.poll if self.config.imap else _IDLE, _IDLE)
+        return self._idling and session.idle_check()
+
+    def _next_due(self, looked: datetime) -> datetime:
+        """When there is something to do by the clock, should nothing happen."""
+        now = self.clock()
+        moments = [self.records.due, rhythm_of(self.config).running(now).end]
+        moments += [
+            patience.until for patience in (self._login, self._summary) if patience.until and patience.lasts(now)
+        ]
+        # A name server, the mail server or a mail program may see to these soon; in its own time, the owner to those.
+        if self.journal.entries(State.NEW, State.ASKED) or self.journal.orders.unconfirmed():
+            moments.append(now + _SOON)
+        # Who writes to a database from another host cannot ring the bell here.
+        if self.config.journal.url or self._moves_undecided():
+            moments.append(self._look_at)
+        if wake := self.journal.next_wake(looked):
+            moments.append(max(wake, now + timedelta(seconds=1)))
+        return min(moments)
+
+    def _moves_undecided(self) -> bool:
+        """Whether there are mails in our folders past which nobody has looked yet."""
+        assert self._seen  # _listen() has just looked
+        return any(self.journal.cursor(folder)[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
+
+    def _seconds(self) -> float:
+        left = min(self._due, self._look_at) - self.clock()
+        return min(max(left, timedelta(0)), _IDLE).total_seconds()
+
+    def _listened_on(self) -> float | None:
+        """The seconds to listen on when nothing happened since the last round; None when there is something to do."""
+        if not self._sound or self.due:
+            return None
+        if self.session and self._idling:
+            if self.session.idle_check():
+                return None
+            if self.clock() < self._look_at:
+                return self._seconds()
+        session = self._connected()
+        if self._folders(session) != self._seen or self._idle(session):
+            return None
+        return self._seconds()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def secret_of(journal: Journal) -> bytes:
         found = secrets.token_hex(32)
         journal.set_fact("secret", found)
     return bytes.fromhex(found)
+
+
+def ring(config: Config) -> None:
+    """Tell the service that somebody else may have written to the owner's journal."""
+    bell = folder_of(config) / "bell"
+    with suppress(FileNotFoundError):  # no folder, no service
+        os.close(os.open(bell, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.utime(bell)
+
+
+def rung(config: Config) -> int:
+    """When ring() was last called, in nanoseconds; 0 when it never was."""
+    try:
+        return (folder_of(config) / "bell").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 @dataclass(slots=True)

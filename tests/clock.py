@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway import service
+from gateway import watches
 from gateway.config import Config
-from gateway.service import Watch, watch
+from gateway.watches import Watch, watch
 
 
 @dataclass
@@ -22,8 +22,8 @@ class Clock:
 
 def watch_by(clock: Clock, config: Config) -> Watch:
     """The watch of `rsvpd run`, with all its parts going by a clock of the test's."""
-    usual, service.now = service.now, clock
+    usual, watches.now = watches.now, clock
     try:
         return watch(config)
     finally:
-        service.now = usual
+        watches.now = usual

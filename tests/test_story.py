@@ -18,8 +18,9 @@ from imapclient import IMAPClient
 from gateway.config import Config, load
 from gateway.model import State, Verdict
 from gateway.review import summary
-from gateway.service import Service, watch
+from gateway.service import Service
 from gateway.state import open_journal
+from gateway.watches import watch
 from tests.accounts import accounts
 from tests.certificates import HOST
 from tests.notifications import MX, linkedin, old_linkedin, ordinary, reminder

@@ -32,8 +32,9 @@ from gateway.demo.sink import Sink
 from gateway.digest import Summary
 from gateway.journal import Journal
 from gateway.review import summary
-from gateway.service import Service, watch
+from gateway.service import Service
 from gateway.state import open_journal
+from gateway.watches import watch
 
 DIFFERS = 1
 USER = "mira@solberg.example"

@@ -76,9 +76,14 @@ class Session:
     _folder: str = "INBOX"
     _selected: Selected = Selected(0, 0, 0, takes_keywords=False)
     _exists: int = 0  # mails in the folder, as far as the server has told
+    step: Callable[[], None] = lambda: None  # called with each of the commands that may be many in a row
 
     def close(self) -> None:
         self._client.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection from any thread; what is under way on it fails."""
+        self._client.hang_up_from_outside()
 
     def socket(self) -> socket.socket:
         """What becomes readable when the server says something."""
@@ -235,6 +240,7 @@ class Session:
                 yield Fetched(uid, flags, raw, whole)
 
     def _fetch(self, uids: list[int], items: list[str]) -> dict[int, Any]:
+        self.step()
         with told(f"fetching from {self._folder!r} on {self.place}"):
             return self._on_what_is_left(uids, lambda left: self._client.fetch(left, items)) or {}
 

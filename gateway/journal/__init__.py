@@ -569,6 +569,10 @@ class Journal:
         with self.store.write() as connection:
             return erase(connection, self.owner, who, now)
 
+    def rest(self) -> None:
+        """Hold nothing open until the next call."""
+        self.store.rest()
+
     # Facts about the gateway
 
     def fact(self, name: str) -> str | None:

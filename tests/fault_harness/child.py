@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from gateway import service as service_module
+from gateway import watches
 from gateway.config import load
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
@@ -45,12 +45,12 @@ def end(child: BaseProcess) -> None:
 def _serve(file: Path, offset: timedelta, mails: int, stops_at: str) -> None:
     os.environ["STATE_DIRECTORY"] = str(file.parent / "state")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    now = service_module.now
-    service_module.now = lambda: now() + offset
+    now = watches.now
+    watches.now = lambda: now() + offset
     _stop_if(stops_at == "start")
     try:
         config = load(file)
-        service, journal = Service([service_module.watch(config)]), open_journal(config)
+        service, journal = Service([watches.watch(config)]), open_journal(config)
     except JournalFailed:
         sys.exit(78)
     _stop_if(stops_at == "round")

@@ -30,7 +30,7 @@ from urllib.parse import parse_qs, urlsplit
 from gateway.commands import answer_links
 from gateway.config import load
 from gateway.model import Case, State, Verdict
-from gateway.service import Watch
+from gateway.watches import Watch
 from tests.accounts import accounts
 from tests.certificates import Certificate
 from tests.clock import Clock, watch_by
