@@ -50,7 +50,7 @@ class Orders:
     post: Post
     clock: Callable[[], datetime]
 
-    def obey(self, session: Session) -> None:
+    def obey(self, session: Session | None) -> None:
         """Carry out what was asked by mail; a mail of which it cannot be told yet whose it is waits."""
         for entry in self.journal.entries(State.ASKED):
             try:
@@ -58,7 +58,7 @@ class Orders:
             except DnsAway as exc:
                 log.warning("%s not obeyed yet: %s", entry.key[:8], exc)
 
-    def _obey(self, session: Session, entry: Entry) -> None:
+    def _obey(self, session: Session | None, entry: Entry) -> None:
         now, mail = self.clock(), parse(self.journal.raw(entry) or b"")
         order = read(mail, self.owner.policy.addresses)
         if order is None:
@@ -66,7 +66,8 @@ class Orders:
             return
         leave = self._leave(order)
         # Without leave nothing is looked for: strangers' mails would have Sent searched by the hundred.
-        proved = _vouched_for(entry) or (leave is not None and self._lies_in_sent(session, mail, order))
+        witness = session if leave else None
+        proved = _vouched_for(entry) or (witness is not None and self._lies_in_sent(witness, mail, order))
         if leave and not proved and now - entry.taken_in < PATIENCE:
             return
         if mail.defects:
@@ -82,7 +83,8 @@ class Orders:
             self._put_aside(entry, _LATE, now, said=said)
         else:
             self._carry_out(entry, order, leave, now)
-            self._mark(session, entry)
+            if session:
+                self._mark(session, entry)
 
     def _lies_in_sent(self, session: Session, mail: Mail, order: Order) -> bool:
         """Whether the owner's Sent folder has a mail of this Message-ID that asks for the same."""

@@ -15,11 +15,12 @@ from gateway import bounces, commands, conversation
 from gateway.config import Config
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
 from gateway.digest.words import words
-from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain, Unreadable
 from gateway.filing import ANSWERED, Filing
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.letter import summary_id
+from gateway.mail import found_by, parse
 from gateway.model import Entry, Place, State
 from gateway.moves import Moves
 from gateway.networks import criteria
@@ -97,6 +98,8 @@ class Round:
         self._start()
         self.upkeep.daily()
         self._report()
+        if self.config.imap is None:
+            return self._without_mailbox()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
@@ -112,6 +115,26 @@ class Round:
         self.filing.copy(session)
         self._orders.confirm()
         return self._listen(session, looked)
+
+    def _without_mailbox(self) -> float:
+        """Judge and send what was handed over; there is nowhere to file it, or to look for the owner's own mail."""
+        fresh = self.records.refresh(None)
+        self._judge()
+        self._orders.obey(None)
+        self._judge_again(fresh=fresh)
+        looked = self.clock()
+        self.filing.release(None)
+        self._send(None)
+        self._orders.confirm()
+        return self._until_due(_IDLE, looked)
+
+    def hand_over(self, raw: bytes) -> None:
+        """Take in a mail that the owner's mail server brings, from any thread; JournalFailed when it is not on disk.
+
+        What the mailbox would not have been searched for is nobody's business here, and not kept.
+        """
+        if self._is_wanted(raw):
+            take_in(raw, None, self.journal, self.clock())
 
     def socket(self) -> socket.socket | None:
         """What becomes readable when the server has something to say; None when it cannot."""
@@ -169,6 +192,16 @@ class Round:
         """What the inbox is asked for."""
         return (*criteria(), *bounces.SEARCH, *conversation.search(self.journal, self.clock()))
 
+    def _is_wanted(self, raw: bytes) -> bool:
+        try:
+            mail = parse(raw)
+        except Unreadable:
+            return True  # it is set aside for the owner to see
+        if any(found_by(mail, criterion) for criterion in self._wanted()):
+            return True
+        from_owner = any(box.address.lower() in self.owner.policy.addresses for box in mail.from_)
+        return from_owner and any(found_by(mail, criterion) for criterion in commands.SEARCH)
+
     @property
     def _inbox(self) -> str:
         return self.config.folders.inbox
@@ -209,7 +242,7 @@ class Round:
 
     # Sending
 
-    def _send(self, session: Session) -> None:
+    def _send(self, session: Session | None) -> None:
         """Send what is due; a server that lets nothing through is not asked again in this round."""
         now = self.clock()
         if self.config.delivery.mode != "send" or self.journal.fact(PAUSED) or self._login.lasts(now):
@@ -217,7 +250,7 @@ class Round:
         for entry in self.journal.due(now):
             if self.journal.fact(PAUSED):
                 return
-            if self.filing.went_out(session, entry):
+            if session and self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
                 log.warning("%s not sent: %s", entry.key[:8], ANSWERED)
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
@@ -298,7 +331,10 @@ class Round:
         self._idling = session.idle_start()
         if self._idling and session.idle_check():
             return 0.0  # it was said before we listened, and the socket will not tell again
-        until = min(until, _IDLE)
+        return self._until_due(min(until, _IDLE), looked)
+
+    def _until_due(self, until: timedelta, looked: datetime) -> float:
+        """Seconds until something comes due, `until` at the most."""
         wake = self.journal.next_wake(looked)
         if wake is not None:
             until = min(until, max(wake - self.clock(), timedelta(seconds=1)))

@@ -25,9 +25,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway import systemd
-from gateway.config import Config
-from gateway.errors import BadConfig, JournalFailed, MailboxFailed, RsvpdError
+from gateway.config import Config, Lmtp
+from gateway.errors import BadConfig, JournalFailed, ListenFailed, MailboxFailed, RsvpdError
 from gateway.filing import Filing
+from gateway.imap import Session
+from gateway.lmtp import Listener
 from gateway.moves import Moves
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.pipeline import FAULTY
@@ -65,6 +67,7 @@ class Watch:
     next_work: Round | None = None  # what follows when the round under way is over: the settings were read again
     leaves: bool = False  # the owner's file is gone
     registered: socket.socket | None = None
+    door: Listener | None = None  # where the owner's mail server hands mail over
     blind_since: datetime | None = field(default=None)
 
     @property
@@ -104,7 +107,7 @@ def work_of(config: Config) -> Round:
         config=config,
         owner=owner,
         journal=journal,
-        connect=connect_of(config),
+        connect=_no_mailbox if config.imap is None and config.lmtp else connect_of(config),
         post=post_of(config),
         records=Records(config, people_of(journal), journal, now),
         filing=filing,
@@ -112,6 +115,11 @@ def work_of(config: Config) -> Round:
         upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
         clock=now,
     )
+
+
+def _no_mailbox() -> Session:
+    """For an owner whose mail is handed over; their rounds do without."""
+    raise MailboxFailed("there is no [imap]", permanent=True)
 
 
 @dataclass(slots=True)
@@ -135,8 +143,10 @@ class Service:
             end.setblocking(False)
         self._selector.register(self._bell[0], selectors.EVENT_READ)
         scheduler = self._clockwork()
-        systemd.notify("READY=1", f"STATUS={self._status()}")
         try:
+            for watch in self.watches:
+                self._open_door(watch)
+            systemd.notify("READY=1", f"STATUS={self._status()}")
             while not self._stopping.is_set():
                 if self._reading.is_set():
                     self._read_again()
@@ -147,6 +157,8 @@ class Service:
         finally:
             systemd.notify("STOPPING=1", "STATUS=waiting for what is under way")
             scheduler.shutdown(wait=False)
+            for watch in self.watches:
+                self._close_door(watch)
             self._pool.shutdown(wait=True)
             for watch in self.watches:
                 watch.round.close()
@@ -233,16 +245,49 @@ class Service:
             return
         self._deaf(watch)
         watch.round.close()
+        if _terms(watch.next_work.config) != _terms(watch.round.config):
+            self._close_door(watch)
         watch.round, watch.next_work = watch.next_work, None
         watch.failures, watch.woken = 0, True
 
     def _let_go(self) -> None:
         for watch in [watch for watch in self.watches if watch.leaves and not watch.busy]:
             self._deaf(watch)
+            self._close_door(watch)
             watch.round.close()
             watch.lock.release()
             self.watches.remove(watch)
             log.info("%s is not served any more", watch.name)
+
+    # Mail that is handed over
+
+    def _open_door(self, watch: Watch) -> None:
+        """Let the owner's mail server hand mail over; what it brings is looked at in a round at once."""
+        settings, addresses = _terms(watch.round.config)
+        if settings is None or watch.door:
+            return
+
+        def take_in(raw: bytes) -> None:
+            watch.round.hand_over(raw)
+            watch.woken = True
+            self.ring()
+
+        door = Listener(settings, frozenset(address.lower() for address in addresses), take_in)
+        door.open()
+        watch.door = door
+        log.info("%s: mail is taken in at %s", watch.name, settings.listen)
+
+    def _see_to_door(self, watch: Watch) -> None:
+        """Open what the settings ask for now; where it cannot be, the others are served all the same."""
+        try:
+            self._open_door(watch)
+        except ListenFailed as exc:
+            log.error("%s: %s", watch.name, exc)
+
+    def _close_door(self, watch: Watch) -> None:
+        if watch.door:
+            watch.door.close()
+            watch.door = None
 
     # Watching over the service itself
 
@@ -272,6 +317,7 @@ class Service:
             if watch.busy or watch.leaves:
                 continue
             self._renew(watch)
+            self._see_to_door(watch)
             if not watch.due or under_way[watch.server] >= _PER_SERVER:
                 continue
             if watch.failures and failing >= WORKERS // 2:
@@ -349,6 +395,11 @@ class Service:
         if watch.registered is not None:
             self._selector.unregister(watch.registered)
             watch.registered = None
+
+
+def _terms(config: Config) -> tuple[Lmtp | None, tuple[str, ...]]:
+    """What a door depends on: where it is, and whom it takes mail for."""
+    return config.lmtp, config.me.addresses
 
 
 def stop_on_signals(service: Service) -> None:
