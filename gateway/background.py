@@ -25,7 +25,8 @@ class Background:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.wait_for(self._end())
+        # What runs in the loop, such as a mail being written down, ends first, however long that takes.
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
