@@ -21,6 +21,12 @@ from gateway.logins import kept, login_of, troubles
 from gateway.owner import connect_of, policy_of, replies_of
 from gateway.state import folder_of
 
+_NO_MAILBOX = "no [imap]: nothing is filed; drafts and texts to paste stand in `rsvpd show` only"
+_ANYBODY_HERE = (
+    "every program on this machine can hand mail over at a port, with Authentication-Results of its own making; "
+    'where others have a login, listen at a socket or set dkim = "verify"'
+)
+
 
 class Outcome(StrEnum):
     GOOD = "ok"
@@ -45,6 +51,7 @@ def checks(config: Config) -> Iterator[Check]:
     yield from _state(config)
     yield from _runtime()
     yield from _logins(config)
+    yield from _handed_over(config)
     yield from _mailbox(config)
     yield from _submission(config)
 
@@ -121,9 +128,23 @@ def _logins(config: Config) -> Iterator[Check]:
         yield Check(Outcome.REMARK, "login", found)
 
 
+def _handed_over(config: Config) -> Iterator[Check]:
+    if config.lmtp is None:
+        return
+    if config.lmtp.socket and not os.access(config.lmtp.socket.parent, os.W_OK | os.X_OK):
+        yield _fault("lmtp", f"no socket can be made in {config.lmtp.socket.parent}")
+        return
+    addresses = ", ".join(config.me.addresses) or "nobody: [me] has no addresses"
+    yield _good("lmtp", f"{config.lmtp.protocol} at {config.lmtp.listen} for {addresses}")
+    if config.lmtp.socket is None and config.authentication.dkim == "header":
+        yield Check(Outcome.REMARK, "lmtp", _ANYBODY_HERE)
+
+
 def _mailbox(config: Config) -> Iterator[Check]:
     if config.imap is None:
-        yield Check(Outcome.REMARK, "imap", "no [imap]: `rsvpd explain` works, `rsvpd run` does not")
+        yield Check(
+            Outcome.REMARK, "imap", _NO_MAILBOX if config.lmtp else "no [imap]: `rsvpd run` has no mail to read"
+        )
         return
     try:
         session = connect_of(config)()

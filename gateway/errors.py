@@ -87,3 +87,7 @@ class SignInFailed(RsvpdError):
 
 class GrantEnded(RsvpdError):
     """The provider takes the refresh token no more: stop asking, the owner must sign in again."""
+
+
+class ListenFailed(RsvpdError):
+    """No mail can be handed over at the address in the file: it is taken, or not to be had."""

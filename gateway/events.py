@@ -16,6 +16,8 @@ class LogEvent(StrEnum):
     RELEASED = "released"  # an owner is no more, since the file is gone
     RELOADED = "reloaded"  # the files were read again
     REFUSED_SETTINGS = "refused-settings"  # a changed file, or all, is not gone by
+    LISTENING = "listening"  # a mail server may hand mail over
+    NOT_LISTENING = "not-listening"  # it cannot, for the address is not free; tried again every minute
     AWAY = "away"  # a round failed: mailbox or journal cannot be used
     BACK = "back"  # the first round that did not fail any more
     HUNG_UP = "hung-up"  # a round took no step for long, and its connection was ended
@@ -38,7 +40,6 @@ class LogEvent(StrEnum):
     SUMMARY = "summary"  # the weekly summary, a confirmation or an alert went out, or did not
     BACKUP = "backup"  # the journal was backed up, or was not
     BLIND = "blind"  # for a day nothing could be seen of the owner's invitations
-    HEARTBEAT = "heartbeat"  # the heartbeat did not get through
 
     def of(self, **fields: object) -> dict[str, object]:
         """What a call of the log takes as `extra`."""

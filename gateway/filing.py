@@ -92,6 +92,8 @@ class Filing:
             uids = [entry.place.uid for entry in here if entry.place]
             self.journal.whereabouts.filing(here, folder, self.clock())
             session.add_keyword(uids, KEYWORD)
+            # A mail that came by LMTP may have been answered before it was found in the mailbox.
+            session.mark_answered([entry.place.uid for entry in here if entry.place and entry.state is State.SENT])
             session.file(uids, folder)
         for entry in here:
             self.journal.filed(entry, folder, self.clock())
@@ -130,14 +132,17 @@ class Filing:
         flags = (*(("\\Draft",) if draft else ()), *(("\\Seen",) if seen else ()))
         session.append(folder, message, flags)
 
-    def release(self, session: Session) -> None:
-        """Make answers due whose hold has ended, if the owner left the mail where it was filed."""
+    def release(self, session: Session | None) -> None:
+        """Make answers due whose hold has ended, if the owner left the mail where it was filed.
+
+        Without a mailbox there is nothing the owner could have moved.
+        """
         now = self.clock()
         over = self.journal.hold_over(now)
-        where = self.places(session, [entry for entry in over if self._lies_in_a_folder(entry)])
+        where = self.places(session, [entry for entry in over if self._lies_in_a_folder(entry)]) if session else {}
         for entry in over:
             places = where.get(entry.message_id)
-            if not self._lies_in_a_folder(entry) or places == {entry.filed}:
+            if session is None or not self._lies_in_a_folder(entry) or places == {entry.filed}:
                 self.journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
             elif not places:
                 self.journal.settle(entry, State.CLOSED, now, why=_MOVED_AWAY, only_from=(State.HELD,))

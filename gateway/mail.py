@@ -96,6 +96,12 @@ def parse(raw: bytes) -> Mail:
         raise Unreadable(f"malformed: the parser gave up ({type(exc).__name__})") from exc
 
 
+def found_by(mail: Mail, criterion: tuple[str, ...]) -> bool:
+    """Whether a search in a mailbox finds the mail: ("FROM", ...), ("SUBJECT", ...) or ("HEADER", name, ...)."""
+    *_, field, wanted = criterion
+    return any(wanted.lower() in value.lower() for value in mail.header(field))
+
+
 def plain(text: str) -> str:
     """A line of text as a person would read it: white space folded, controls and format characters gone."""
     if text.isascii() and text.isprintable():

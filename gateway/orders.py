@@ -51,7 +51,7 @@ class Orders:
     post: Post
     clock: Callable[[], datetime]
 
-    def obey(self, session: Session) -> None:
+    def obey(self, session: Session | None) -> None:
         """Carry out what was asked by mail; a mail of which it cannot be told yet whose it is waits."""
         for entry in self.journal.entries(State.ASKED):
             try:
@@ -61,7 +61,7 @@ class Orders:
                     "%s not obeyed yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8])
                 )
 
-    def _obey(self, session: Session, entry: Entry) -> None:
+    def _obey(self, session: Session | None, entry: Entry) -> None:
         now, mail = self.clock(), parse(self.journal.raw(entry) or b"")
         order = read(mail, self.owner.policy.addresses)
         if order is None:
@@ -69,7 +69,8 @@ class Orders:
             return
         leave = self._leave(order)
         # Without leave nothing is looked for: strangers' mails would have Sent searched by the hundred.
-        proved = _vouched_for(entry) or (leave is not None and self._lies_in_sent(session, mail, order))
+        witness = session if leave else None
+        proved = _vouched_for(entry) or (witness is not None and self._lies_in_sent(witness, mail, order))
         if leave and not proved and now - entry.taken_in < PATIENCE:
             return
         if mail.defects:
@@ -85,7 +86,8 @@ class Orders:
             self._put_aside(entry, _LATE, now, said=said)
         else:
             self._carry_out(entry, order, leave, now)
-            self._mark(session, entry)
+            if session:
+                self._mark(session, entry)
 
     def _lies_in_sent(self, session: Session, mail: Mail, order: Order) -> bool:
         """Whether the owner's Sent folder has a mail of this Message-ID that asks for the same."""

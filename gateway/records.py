@@ -38,10 +38,10 @@ class Records:
     clock: Callable[[], datetime]
     _read_at: datetime | None = field(default=None)
 
-    def refresh(self, session: Session) -> bool:
+    def refresh(self, session: Session | None) -> bool:
         """Look at every source again, once an hour or when somebody answered; whether more is known now than before.
 
-        A source that cannot be read keeps what was known from it.
+        Without a mailbox the files are all there is. A source that cannot be read keeps what was known from it.
         """
         now = self.clock()
         if self._read_at and self._still_true(self._read_at, now):
@@ -50,9 +50,7 @@ class Records:
         files = sources(self.config.evidence, self.config.me)
         for source in files:
             self._file(source, now)
-        folders = self._folders(session)
-        for folder, direction in folders.items():
-            self._folder(session, folder, direction, now)
+        folders = self._mailbox(session, now) if session else []
         self.index.keep_only([*(source.name for source in files), *folders])
         self._tell_of_faults(now)
         self._read_at = now
@@ -97,6 +95,13 @@ class Records:
     def _failed(self, name: str, fault: BadSource) -> None:
         log.warning("%s: %s; what is known from it stays", self.config.owner, fault, extra=LogEvent.SOURCE_AWAY.of())
         self.index.failed(name, str(fault))
+
+    def _mailbox(self, session: Session, now: datetime) -> list[str]:
+        """Read what is new in the mail folders; their names."""
+        folders = self._folders(session)
+        for folder, direction in folders.items():
+            self._folder(session, folder, direction, now)
+        return list(folders)
 
     def _folders(self, session: Session) -> dict[str, Direction]:
         """The mail folders that tell with whom the owner corresponds."""

@@ -17,11 +17,12 @@ from gateway.alarm import Alarm
 from gateway.blindness import Sense, lose, regain
 from gateway.config import Config
 from gateway.digest import Facts, gather
-from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain, Unreadable
 from gateway.events import OWNER, LogEvent
 from gateway.filing import ANSWERED, Filing
 from gateway.imap import Selected, Session
 from gateway.journal import Journal
+from gateway.mail import found_by, parse
 from gateway.model import Entry, Place, State
 from gateway.moves import Moves
 from gateway.networks import criteria
@@ -141,6 +142,8 @@ class Round:
         self.upkeep.daily()
         self._report()
         self._alarm()
+        if self.config.imap is None:
+            return self._without_mailbox()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
@@ -181,6 +184,29 @@ class Round:
         self.session, self._idling = other.session, other._idling
         if self.session:
             self.session.step = self.steps.take
+
+    def _without_mailbox(self) -> float:
+        """Judge and send what was handed over; there is nowhere to file it, or to look for the owner's own mail."""
+        fresh = self.records.refresh(None)
+        judged = self._judge()
+        self._orders.obey(None)
+        self._judge_again(judged, fresh=fresh)
+        looked = self.clock()
+        self.filing.release(None)
+        self._send(None)
+        if not self._login.lasts(self.clock()):
+            self._orders.confirm()
+        self._look_at = self.clock() + _IDLE
+        self._due = self._next_due(looked)
+        return self._seconds()
+
+    def hand_over(self, raw: bytes) -> None:
+        """Take in a mail that the owner's mail server brings, from any thread; JournalFailed when it is not on disk.
+
+        What the mailbox would not have been searched for is nobody's business here, and not kept.
+        """
+        if self._is_wanted(raw):
+            take_in(raw, None, self.journal, self.clock())
 
     def socket(self) -> socket.socket | None:
         """What becomes readable when the server has something to say; None when it cannot."""
@@ -242,6 +268,16 @@ class Round:
         """What the inbox is asked for."""
         return (*criteria(), *bounces.SEARCH, *conversation.search(self.journal, self.clock()))
 
+    def _is_wanted(self, raw: bytes) -> bool:
+        try:
+            mail = parse(raw)
+        except Unreadable:
+            return True  # it is set aside for the owner to see
+        if any(found_by(mail, criterion) for criterion in self._wanted()):
+            return True
+        from_owner = any(box.address.lower() in self.owner.policy.addresses for box in mail.from_)
+        return from_owner and any(found_by(mail, criterion) for criterion in commands.SEARCH)
+
     @property
     def _inbox(self) -> str:
         return self.config.folders.inbox
@@ -289,7 +325,7 @@ class Round:
 
     # Sending
 
-    def _send(self, session: Session) -> None:
+    def _send(self, session: Session | None) -> None:
         """Send what is due; a server that lets nothing through is not asked again in this round."""
         now = self.clock()
         if self.config.delivery.mode != "send" or self.journal.fact(PAUSED) or self._login.lasts(now):
@@ -297,7 +333,7 @@ class Round:
         for entry in self.journal.due(now):
             if self.journal.fact(PAUSED):
                 return
-            if self.filing.went_out(session, entry):
+            if session and self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
                 log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
@@ -424,7 +460,8 @@ class Round:
 
     def _moves_undecided(self) -> bool:
         """Whether there are mails in our folders past which nobody has looked yet."""
-        assert self._seen  # _listen() has just looked
+        if self._seen is None:
+            return False  # there is no mailbox
         return any(self.journal.cursor(folder)[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
 
     def _seconds(self) -> float:

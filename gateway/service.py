@@ -13,6 +13,7 @@ import resource
 import selectors
 import signal
 import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -26,10 +27,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway import smtp, systemd, turns
-from gateway.config import Config
-from gateway.errors import BadConfig, JournalFailed, MailboxFailed, RsvpdError
+from gateway.config import Config, Lmtp
+from gateway.errors import BadConfig, JournalFailed, ListenFailed, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
+from gateway.lmtp import Listener
 from gateway.roster import Roster
+from gateway.round import Round
 from gateway.turns import Turns
 from gateway.watches import Prepared, Watch, now, prepare, prepare_again, server_of
 
@@ -74,8 +77,9 @@ class Service:
         for watch in self.watches:
             self._turns.add(watch, server=watch.server)
         scheduler = self._clockwork()
-        systemd.notify("READY=1", f"STATUS={self.status}")
         try:
+            self._open_doors()
+            systemd.notify("READY=1", f"STATUS={self.status}")
             while not self._stopping.is_set():
                 self._start_rounds()
                 self._wait(self._turns.wait(time.monotonic()))
@@ -84,6 +88,8 @@ class Service:
                 self._wait(None)
         finally:
             scheduler.shutdown(wait=False)
+            for watch in self.watches:
+                self._close_door(watch)
             self._reader.shutdown(wait=True, cancel_futures=True)
             self._pool.shutdown(wait=True)
             for watch in self.watches:
@@ -148,14 +154,14 @@ class Service:
         for watch in self.watches:
             if watch.round.due:
                 self._turns.wake(watch)
+            self._see_to_door(watch)
         self._ticks += 1
         if self.untried and self._ticks % AGAIN == 0:
             self._prepare(partial(prepare, self.untried.values(), {}), self._admit)
 
     def _call_all(self) -> None:
         for watch in self.watches:
-            watch.round.call()
-            self._turns.wake(watch)
+            self._call(watch)
 
     # Rounds
 
@@ -282,6 +288,7 @@ class Service:
         for watch in [watch for watch in self.watches if watch.name not in named]:
             log.info("%s is served no more", watch.name, extra=LogEvent.RELEASED.of(owner=watch.name))
             watch.leaves = True
+            self._close_door(watch)
             self._part_with(watch)
         self.faults.clear()
         self._use(prepared)
@@ -302,6 +309,7 @@ class Service:
             self.faults.pop(owner, None)
             self.watches.append(watch)
             self._turns.add(watch, server=watch.server)
+            self._see_to_door(watch)
         for owner, fault in prepared.faults.items():
             log.error("%s: %s", owner, fault, extra=LogEvent.REFUSED_SETTINGS.of(owner=owner))
         self.faults.update(prepared.faults)
@@ -319,9 +327,59 @@ class Service:
             self.watches.remove(watch)
         elif watch.successor:
             watch.successor.inherit(watch.round)
+            if _terms(watch.successor) != _terms(watch.round):
+                self._close_door(watch)
             watch.round, watch.successor = watch.successor, None
             watch.server = server_of(watch.round.config)
             self._turns.add(watch, server=watch.server)
+            self._see_to_door(watch)
+
+    # Mail that is handed over
+
+    def _open_doors(self) -> None:
+        """Let the owners' mail servers hand mail over; ListenFailed when there is only one owner, and no door."""
+        if len(self.watches) == 1:
+            self._open_door(self.watches[0])
+        for watch in self.watches:
+            self._see_to_door(watch)
+
+    def _open_door(self, watch: Watch) -> None:
+        """Let the owner's mail server hand mail over; what it brings is looked at in a round at once."""
+        settings, recipients = _terms(watch.round)
+        if settings is None or watch.door:
+            return
+
+        def take_in(raw: bytes) -> None:
+            watch.round.hand_over(raw)
+            self._wish(partial(self._call, watch))
+
+        door = Listener(settings, recipients, take_in)
+        door.open()
+        watch.door = door
+        told = LogEvent.LISTENING.of(owner=watch.name)
+        log.info("%s: mail is taken in at %s", watch.name, settings.listen, extra=told)
+
+    def _see_to_door(self, watch: Watch) -> None:
+        """Open what the settings ask for, now or later; where it cannot be, the others are served all the same."""
+        try:
+            self._open_door(watch)
+        except ListenFailed as exc:
+            log.error("%s: %s", watch.name, exc, extra=LogEvent.NOT_LISTENING.of(owner=watch.name))
+
+    def _close_door(self, watch: Watch) -> None:
+        if watch.door:
+            watch.door.close()
+            watch.door = None
+
+    def _call(self, watch: Watch) -> None:
+        if watch in self.watches:  # and has not left since
+            watch.round.call()
+            self._turns.wake(watch)
+
+
+def _terms(work: Round) -> tuple[Lmtp | None, frozenset[str]]:
+    """What a door depends on: where it is, and whom it takes mail for."""
+    return work.config.lmtp, frozenset(address.lower() for address in work.config.me.addresses)
 
 
 def heed_signals(service: Service) -> None:
@@ -343,7 +401,8 @@ def serve(roster: Roster) -> None:
         log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
     service = Service(list(prepared.watches.values()), roster, faults, prepared.untried)
     heed_signals(service)
-    faulthandler.enable()  # systemd's watchdog ends with SIGABRT, and the log shall say where each thread was
+    # systemd's watchdog ends with SIGABRT, and the log shall say where each thread was.
+    faulthandler.enable(sys.__stderr__)
     service.run()
 
 

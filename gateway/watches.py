@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from functools import partial
 
 from gateway.config import Config
-from gateway.errors import BadConfig, BadTemplate, JournalFailed, RsvpdError
+from gateway.errors import BadConfig, BadTemplate, JournalFailed, MailboxFailed, RsvpdError
 from gateway.filing import Filing
+from gateway.imap import Session
 from gateway.journal import Journal
+from gateway.lmtp import Listener
 from gateway.moves import Moves
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.pipeline import FAULTY
@@ -43,6 +45,7 @@ class Watch:
     steps: int = 0  # of the round, when it was last seen to take one
     stepped_at: float = 0.0  # when that was, by the monotonic clock
     hung_up: bool = False
+    door: Listener | None = None  # where the owner's mail server hands mail over
 
     @property
     def name(self) -> str:
@@ -69,6 +72,11 @@ def server_of(config: Config) -> str:
     return f"{config.imap.host}:{config.imap.port}" if config.imap else ""
 
 
+def _no_mailbox() -> Session:
+    """For an owner whose mail is handed over; their rounds do without."""
+    raise MailboxFailed("there is no [imap]", permanent=True)
+
+
 def _round(config: Config, journal: Journal) -> Round:
     owner = for_service(config, journal)
     owner.check_templates()
@@ -78,7 +86,7 @@ def _round(config: Config, journal: Journal) -> Round:
         config=config,
         owner=owner,
         journal=journal,
-        connect=connect_of(config),
+        connect=_no_mailbox if config.imap is None and config.lmtp else connect_of(config),
         post=post_of(config, steps.take),
         records=Records(config, people_of(journal), journal, now),
         filing=filing,

@@ -43,7 +43,10 @@ FLOORS = (
         "explain",
     ),
     ("config",),
-    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "secrecy", "archive", "systemd", "oauth", "grants"),
+    (
+        *("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls"),
+        *("secrecy", "archive", "systemd", "oauth", "grants", "background"),
+    ),
     ("blindness",),
     ("pipeline", "conversation", "digest", "reading", "replay", "page", "card"),
     (

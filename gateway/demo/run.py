@@ -20,9 +20,9 @@ from string import Template
 from rich.console import Console
 from rich.text import Text
 
+from gateway.background import Background
 from gateway.config import Config, load
 from gateway.demo import samples
-from gateway.demo.background import Background
 from gateway.demo.certificate import HOST, make
 from gateway.demo.embedded import EmbeddedImap
 from gateway.demo.outcome import Scene, differences, look

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -75,7 +76,7 @@ class Google:
             client_secret=_secret(client),
         )
         try:
-            held.refresh(Request())
+            held.refresh(partial(Request(), timeout=TIMEOUT))
         except TransportError:
             raise OSError("no answer") from None
         except RefreshError as exc:
