@@ -13,7 +13,6 @@ import resource
 import selectors
 import signal
 import socket
-import sys
 import threading
 import time
 from collections import deque
@@ -401,8 +400,8 @@ def serve(roster: Roster) -> None:
         log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
     service = Service(list(prepared.watches.values()), roster, faults, prepared.untried)
     heed_signals(service)
-    # systemd's watchdog ends with SIGABRT, and the log shall say where each thread was.
-    faulthandler.enable(sys.__stderr__)
+    # systemd's watchdog ends with SIGABRT, and the log, standard error, shall say where each thread was.
+    faulthandler.enable(2)
     service.run()
 
 
