@@ -64,6 +64,11 @@ class SendFailed(RsvpdError):
         self.permanent = permanent
         self.setup = setup
 
+    @property
+    def of_this_mail(self) -> bool:
+        """Whether this mail will never be taken, though others may be."""
+        return self.permanent and not self.setup
+
 
 class SendUncertain(RsvpdError):
     """The final dot may have reached the server and no answer came back: never send this again unasked."""

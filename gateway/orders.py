@@ -186,7 +186,7 @@ class Orders:
         try:
             self.post(message, recipient=to, before_dot=lambda: orders.settle(entry.id, State.DOT))
         except SendFailed as exc:
-            lost = exc.permanent or self.clock() - since > GIVE_UP
+            lost = exc.of_this_mail or self.clock() - since > GIVE_UP
             orders.settle(entry.id, State.REFUSED if lost else State.DUE)
             log.warning("%s confirmation not sent: %s", entry.key[:8], exc, extra=LogEvent.SUMMARY.of())
         except SendUncertain as exc:

@@ -323,7 +323,7 @@ def letter(entry: Entry, reply: Reply, owner: Owner, now: datetime, *, automatic
 
 
 def _put_off(journal: Journal, entry: Entry, exc: SendFailed, now: datetime) -> State:
-    if exc.permanent and not exc.setup:
+    if exc.of_this_mail:
         return _end(journal, entry, State.REFUSED, now, str(exc))
     if now - entry.taken_in > GIVE_UP:
         return _end(journal, entry, State.REFUSED, now, f"gave up after {GIVE_UP.days} days: {exc}")

@@ -377,6 +377,14 @@ def test_a_confirmation_that_the_server_refused_for_now_comes_later(scene: Scene
     assert len(confirmations(scene)) == 1
 
 
+def test_a_confirmation_is_not_lost_with_a_password_that_was_changed(scene: Scene) -> None:
+    scene.owner.smtp.faults["auth"] = "535 5.7.8 authentication failed"
+    told(scene, to_myself(link(scene, "accept")))
+    scene.round_at(START + timedelta(minutes=10))
+
+    assert len(confirmations(scene)) == 1
+
+
 def test_what_a_crash_left_of_a_confirmation_is_put_right(scene: Scene) -> None:
     journal = scene.work.journal
     scene.owner.deliver(to_myself(link(scene, "accept")))
