@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,10 +97,12 @@ def _default_config() -> Path:
 
 def _journal(config_path: Path | None) -> tuple[Config, Journal]:
     """The owner's journal; the service hears of it when the command is done with it."""
-    from gateway.state import open_journal, ring
+    from gateway.state import acting_for, open_journal, ring
 
     config = _config(config_path)
-    click.get_current_context().call_on_close(partial(ring, config))
+    context = click.get_current_context()
+    context.with_resource(acting_for(config))
+    context.call_on_close(partial(ring, config))
     return config, open_journal(config)
 
 
@@ -306,6 +308,37 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
 
     logbook.set_up(verbose=verbose)
     serve(Roster(configs))
+
+
+@main.command()
+@click.argument("configs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
+def status(configs: tuple[Path, ...], as_json: bool) -> None:
+    """How things stand with the owner of each CONFIG (a file, or a folder of them; else yours, or those in /etc/rsvpd).
+
+    Whether a service looks after them and reaches the mailbox, the last mail and decision, what waits, and when the
+    next summary comes. Reads only. Exits with 1 if an owner is not served or the mailbox is away.
+    """
+    from gateway.card import console, show_status
+    from gateway.roster import Roster
+    from gateway.state import SYSTEM_FILES, acting_for
+    from gateway.status import Status, status_of
+
+    usual = _default_config()
+    given = configs or ((SYSTEM_FILES,) if SYSTEM_FILES.is_dir() and not usual.exists() else (usual,))
+    found, faults = Roster(given).read()
+    rows: list[tuple[Status, tzinfo]] = []
+    for config in found:
+        with acting_for(config):
+            rows.append((status_of(config, datetime.now(UTC)), config.me.zone))
+    rows += [(Status(owner, str(fault)), UTC) for owner, fault in faults.items()]
+    if as_json:
+        for row, _ in rows:
+            click.echo(json.dumps(row.as_json(), ensure_ascii=False))
+    else:
+        show_status(rows, console())
+    if not all(row.sound for row, _ in rows):
+        sys.exit(NEEDS_YOU)
 
 
 @main.command("list")

@@ -11,6 +11,7 @@ from gateway.digest.words import words
 from gateway.errors import SendUncertain
 from gateway.explain import findings_in
 from gateway.journal import Journal
+from gateway.journal.entries import PARKED
 from gateway.journal.index import PeopleIndex
 from gateway.letter import summary_id
 from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
@@ -33,7 +34,7 @@ def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
 
 def waits(entry: Entry, verdict: str) -> bool:
     """Whether a mail, in a case of this verdict, needs something from the owner."""
-    if entry.state in (State.UNREADABLE, State.UNCERTAIN, State.REFUSED):
+    if entry.state in PARKED:
         return True
     pastes = entry.reply is not None and entry.reply.channel is Channel.PASTE
     return not entry.continues and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)

@@ -30,6 +30,7 @@ from gateway.config import Config, Lmtp
 from gateway.errors import BadConfig, JournalFailed, ListenFailed, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
 from gateway.lmtp import Listener
+from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
 from gateway.round import Round
 from gateway.turns import Turns
@@ -214,15 +215,23 @@ class Service:
                         "%s back after %d failures", watch.name, failures, extra=LogEvent.BACK.of(owner=watch.name)
                     )
                 watch.blind_since = None
+                self._leave_word(watch, "")
                 self._listen(watch)
             self._part_with(watch)
 
     def _back_off(self, watch: Watch, exc: Exception) -> None:
         delay = self._turns.failed(watch, time.monotonic(), exc)
         watch.blind_since = watch.blind_since or now()
+        self._leave_word(watch, str(exc))
         level = logging.ERROR if isinstance(exc, JournalFailed) else logging.WARNING
         told = LogEvent.AWAY.of(owner=watch.name)
         log.log(level, "%s away: %s; next try in %.0f s", watch.name, exc, delay, extra=told)
+
+    def _leave_word(self, watch: Watch, why: str) -> None:
+        """Tell `rsvpd status` whether the mailbox is reached, when that changed."""
+        if watch.word != why:
+            watch.word = why
+            leave_word(watch.round.config, Presence(watch.blind_since or now(), why))
 
     def _listen(self, watch: Watch) -> None:
         ear = watch.round.socket()

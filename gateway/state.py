@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +26,16 @@ def state_directory() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rsvpd"
 
 
+# The system units' files, and where they keep what belongs to them; see StateDirectory= there.
+SYSTEM_FILES = Path("/etc/rsvpd")
+SYSTEM_STATES = (Path("/var/lib/rsvpd-owner"), Path("/var/lib/rsvpd"))
+
+
 def folder_of(config: Config) -> Path:
     """An owner's folder in the state directory; a unit of the owner's own has one already."""
+    if config.path and config.path.absolute().parent == SYSTEM_FILES and "STATE_DIRECTORY" not in os.environ:
+        of_units = [state / config.owner for state in SYSTEM_STATES]
+        return next((folder for folder in of_units if os.path.lexists(folder)), of_units[-1])
     base = state_directory()
     return base if base.name == config.owner else base / config.owner
 
@@ -45,6 +54,38 @@ def journal_at_hand(config: Config) -> Journal | None:
     file = folder_of(config) / _JOURNAL
     mine = config.journal.url or (os.access(file, os.W_OK) and file.stat().st_uid == os.geteuid())
     return open_journal(config) if mine else None
+
+
+@contextmanager
+def acting_for(config: Config) -> Iterator[None]:
+    """Be the user whose state it is, if root asks: what root left there, the service could not use."""
+    folder = folder_of(config)
+    keeper = folder.stat() if os.geteuid() == 0 and folder.exists() else None
+    if keeper is None or keeper.st_uid == 0:
+        yield
+        return
+    os.setegid(keeper.st_gid)
+    os.seteuid(keeper.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def is_served(config: Config) -> bool:
+    """Whether a service looks after this owner, on this host."""
+    try:
+        descriptor = os.open(folder_of(config) / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def secret_of(journal: Journal) -> bytes:

@@ -40,6 +40,7 @@ class Watch:
     server: str = ""  # where the mailbox is
     registered: socket.socket | None = None
     blind_since: datetime | None = None
+    word: str | None = None  # last left for `rsvpd status`
     leaves: bool = False  # no more rounds
     successor: Round | None = None  # takes over when the round under way is over
     steps: int = 0  # of the round, when it was last seen to take one

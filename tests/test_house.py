@@ -51,6 +51,7 @@ FLOORS = (
     ("pipeline", "conversation", "digest", "reading", "replay", "page", "card"),
     (
         "state",
+        "presence",
         "logins",
         "records",
         "owner",
@@ -61,6 +62,7 @@ FLOORS = (
         "alarm",
         "round",
         "review",
+        "status",
         "deeds",
         "orders",
     ),

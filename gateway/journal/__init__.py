@@ -18,7 +18,7 @@ from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.conversation import Conversation
-from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
+from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied, Limits
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
 from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
@@ -417,6 +417,25 @@ class Journal:
         )
         with self.store.read() as connection:
             return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
+
+    def latest(self) -> tuple[datetime | None, datetime | None]:
+        """When the latest mail was taken in, and the latest decided on."""
+        query = select(func.max(entries.c.taken_in), func.max(entries.c.judged)).where(entries.c.owner == self.owner)
+        with self.store.read() as connection:
+            taken_in, judged = connection.execute(query).one()
+        return taken_in, judged
+
+    def queue(self) -> dict[State, int]:
+        """How many mails are in each state in which something is still to be done."""
+        still = (State.NEW, State.ASKED, *WAITING, State.SENDING, State.DOT, *PARKED)
+        query = (
+            select(entries.c.state, func.count())
+            .where(entries.c.owner == self.owner, entries.c.state.in_(still))
+            .group_by(entries.c.state)
+        )
+        with self.store.read() as connection:
+            found = {State(state): number for state, number in connection.execute(query)}
+        return {state: found[state] for state in still if state in found}
 
     def next_wake(self, since: datetime) -> datetime | None:
         """When the next held or postponed answer comes due; what was due by `since` waits for something else."""

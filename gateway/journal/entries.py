@@ -22,6 +22,7 @@ from gateway.people.keys import address_key
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
 WAITING = (State.HELD, State.DUE)
+PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner sees to it
 _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
