@@ -21,6 +21,7 @@ import click
 if TYPE_CHECKING:
     from gateway.commands.verbs import Verb
     from gateway.config import Config
+    from gateway.heartbeat import Heartbeat
     from gateway.journal import Journal
     from gateway.model import Case
 
@@ -293,10 +294,46 @@ def _write(path: Path, text: str) -> None:
         raise click.FileError(str(path), exc.strerror) from None
 
 
+def _metrics_address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    try:
+        from gateway.metrics import address_of
+    except ModuleNotFoundError:
+        raise click.BadParameter('the prometheus-client package is missing: pip install "rsvpd[metrics]"') from None
+    try:
+        return address_of(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
+def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Heartbeat | None:
+    from gateway.heartbeat import Heartbeat
+
+    try:
+        return Heartbeat(value) if value else None
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
 @main.command()
 @click.argument("configs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
-def run(configs: tuple[Path, ...], verbose: bool) -> None:
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="RSVPD_METRICS",
+    callback=_metrics_address,
+    help='Where this machine can ask for /metrics (Prometheus) and /health, like "127.0.0.1:9464". [default: nowhere]',
+)
+@click.option(
+    "--heartbeat",
+    metavar="URL",
+    envvar="RSVPD_HEARTBEAT",
+    callback=_heartbeat,
+    help="Asked for every five minutes as long as all is well; who listens there notices a silence.",
+)
+def run(configs: tuple[Path, ...], verbose: bool, metrics: tuple[str, int] | None, heartbeat: Heartbeat | None) -> None:
     """The service: watches the mailbox of each CONFIG (a file, or a folder of them) until it is stopped.
 
     SIGHUP has it read the files again; an owner whose file is faulty then is served as before. SIGTERM ends it when
@@ -307,7 +344,7 @@ def run(configs: tuple[Path, ...], verbose: bool) -> None:
     from gateway.service import serve
 
     logbook.set_up(verbose=verbose)
-    serve(Roster(configs))
+    serve(Roster(configs), metrics=metrics, heartbeat=heartbeat)
 
 
 @main.command()

@@ -40,6 +40,7 @@ class LogEvent(StrEnum):
     SUMMARY = "summary"  # the weekly summary, a confirmation or an alert went out, or did not
     BACKUP = "backup"  # the journal was backed up, or was not
     BLIND = "blind"  # for a day nothing could be seen of the owner's invitations
+    HEARTBEAT = "heartbeat"  # a sign of life did not get through
 
     def of(self, **fields: object) -> dict[str, object]:
         """What a call of the log takes as `extra`."""

@@ -16,8 +16,9 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
@@ -29,7 +30,9 @@ from gateway import smtp, systemd, turns
 from gateway.config import Config, Lmtp
 from gateway.errors import BadConfig, JournalFailed, ListenFailed, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
+from gateway.heartbeat import Heartbeat
 from gateway.lmtp import Listener
+from gateway.logbook import Tally
 from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
 from gateway.round import Round
@@ -40,6 +43,7 @@ log = logging.getLogger(__name__)
 
 TICK = 60  # seconds between looks at what is due by the clock
 AGAIN = 5  # ticks between tries to serve an owner whose journal could not be opened
+HEARTBEAT = 300  # seconds between signs of life to the operator's URL
 BEAT = 10.0  # seconds between looks at the rounds under way
 # Seconds without a step. Nothing that is in order waits longer than for a mail server's word after the final dot.
 HUNG = smtp.LONGEST_WAIT + 60.0  # then a round's connection is ended under it
@@ -57,6 +61,7 @@ class Service:
     roster: Roster | None = None
     faults: dict[str, RsvpdError] = field(default_factory=dict)  # of owners whose file, or the latest of it, is no good
     untried: dict[str, Config] = field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
     _turns: Turns[Watch] = field(default_factory=Turns)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(turns.MOST, "round"))
@@ -66,6 +71,7 @@ class Service:
     _wishes: deque[Callable[[], None]] = field(default_factory=deque)  # of other threads, for the loop to fulfil
     _bell: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
     _beat_at: float = 0.0
+    _alive_at: float = 0.0  # when all rounds were last seen to go on
     _ticks: int = 0
     _told: str = ""  # the last status
 
@@ -76,6 +82,7 @@ class Service:
         self._selector.register(self._bell[0], selectors.EVENT_READ)
         for watch in self.watches:
             self._turns.add(watch, server=watch.server)
+        self._alive_at = time.monotonic()
         scheduler = self._clockwork()
         try:
             self._open_doors()
@@ -123,6 +130,26 @@ class Service:
         return all(watch.registered is not None for watch in self.watches)
 
     @property
+    def healthy(self) -> bool:
+        """Whether the loop goes on, and every round under way with it."""
+        return time.monotonic() - self._alive_at < 3 * BEAT
+
+    @property
+    def reached(self) -> dict[str, bool]:
+        """Whether the last round reached the mailbox, by owner; false before the first."""
+        return {watch.name: watch.word == "" for watch in tuple(self.watches)}
+
+    @property
+    def not_served(self) -> int:
+        """How many owners there is a file of, and no watch."""
+        return len(self.faults.keys() - {watch.name for watch in tuple(self.watches)})
+
+    @property
+    def rounds(self) -> int:
+        """How many are under way."""
+        return len(self._turns.busy)
+
+    @property
     def status(self) -> str:
         """How things stand, in a line."""
         away = sum(watch.blind_since is not None for watch in self.watches)
@@ -147,8 +174,20 @@ class Service:
             misfire_grace_time=None,
             coalesce=True,
         )
+        if self.heartbeat:
+            scheduler.add_job(
+                self._send_heartbeat,
+                IntervalTrigger(seconds=HEARTBEAT, timezone=UTC),
+                next_run_time=now(),
+                misfire_grace_time=None,
+                coalesce=True,
+            )
         scheduler.start()
         return scheduler
+
+    def _send_heartbeat(self) -> None:
+        if self.heartbeat and self.healthy:
+            self.heartbeat.beat()
 
     def _look_at_the_clock(self) -> None:
         for watch in self.watches:
@@ -255,6 +294,7 @@ class Service:
         if stuck:
             log.critical("%s: hangs, which only a new start can mend", ", ".join(stuck), extra=LogEvent.STUCK.of())
         else:
+            self._alive_at = moment
             systemd.notify("WATCHDOG=1")
         if self.status != self._told:
             self._told = self.status
@@ -397,8 +437,12 @@ def heed_signals(service: Service) -> None:
     signal.signal(signal.SIGHUP, service.reload)
 
 
-def serve(roster: Roster) -> None:
-    """Serve the owners of a roster until a signal ends it; the first fault when none can be served."""
+def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: Heartbeat | None = None) -> None:
+    """Serve the owners of a roster until a signal ends it; the first fault when none can be served.
+
+    `metrics` is where numbers can be asked for, `heartbeat` where signs of life are sent; ListenFailed when the first
+    cannot be.
+    """
     _allow_many_connections()
     configs, unread = roster.read()
     prepared = prepare(configs, {})
@@ -407,11 +451,29 @@ def serve(roster: Roster) -> None:
         raise next(iter(faults.values()))
     for owner, fault in faults.items():
         log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
-    service = Service(list(prepared.watches.values()), roster, faults, prepared.untried)
+    service = Service(list(prepared.watches.values()), roster, faults, prepared.untried, heartbeat)
     heed_signals(service)
     # systemd's watchdog ends with SIGABRT, and the log, standard error, shall say where each thread was.
     faulthandler.enable(2)
-    service.run()
+    with _numbers(service, metrics):
+        service.run()
+
+
+@contextmanager
+def _numbers(service: Service, address: tuple[str, int] | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    from gateway.metrics import Endpoint  # its library is an extra
+
+    tally = Tally()
+    logging.getLogger("gateway").addHandler(tally)
+    endpoint = Endpoint(address, service, tally)
+    try:
+        yield
+    finally:
+        endpoint.close()
+        logging.getLogger("gateway").removeHandler(tally)
 
 
 def _allow_many_connections() -> None:

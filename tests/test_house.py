@@ -45,7 +45,7 @@ FLOORS = (
     ("config",),
     (
         *("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls"),
-        *("secrecy", "archive", "systemd", "oauth", "grants", "background"),
+        *("secrecy", "archive", "systemd", "oauth", "grants", "background", "heartbeat"),
     ),
     ("blindness",),
     ("pipeline", "conversation", "digest", "reading", "replay", "page", "card"),
@@ -66,7 +66,7 @@ FLOORS = (
         "deeds",
         "orders",
     ),
-    ("check", "roster", "turns", "logbook"),
+    ("check", "roster", "turns", "logbook", "metrics"),
     ("watches",),
     ("service",),
     ("demo",),
@@ -88,6 +88,7 @@ SOLE_IMPORTERS = {
     "google_auth_oauthlib": {"oauth"},
     "msal": {"oauth"},
     "keyring": {"config"},
+    "prometheus_client": {"metrics"},
 }
 BANNED = ("utils", "helpers", "common", "base", "manager")
 
