@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import ROUNDED, SIMPLE
 from rich.console import Console, Group, RenderableType
@@ -14,10 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.explain import account
-from gateway.journal import Event
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
 from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, told, verdicts
+
+if TYPE_CHECKING:
+    from gateway.journal import Event
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import email.policy
 import email.utils
 import json
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -257,6 +259,27 @@ def test_every_command_explains_itself(command: str) -> None:
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 5
+
+
+HEAVY = {"sqlalchemy", "imapclient", "smtplib", "dns", "dkim", "icalendar", "apscheduler"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [(["--help"], {*HEAVY, "pydantic", "rich", "jinja2"}), (["explain", "--config", "ada.toml", "mail.eml"], HEAVY)],
+    ids=["help", "explain"],
+)
+def test_what_a_command_does_not_need_does_not_slow_its_start(
+    arguments: list[str], needless: set[str], config: Path, tmp_path: Path
+) -> None:
+    mail(tmp_path, linkedin("Bob Stranger"))
+    at_the_end = "import atexit, sys; atexit.register(lambda: print('LOADED', *sys.modules))"
+    command = [sys.executable, "-c", f"{at_the_end}; from gateway.cli import main; main()", *arguments]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    loaded = {name.partition(".")[0] for name in done.stdout.partition("LOADED")[2].split()}
+    assert loaded & needless == set()
 
 
 @needs_corpus

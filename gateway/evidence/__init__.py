@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gateway.config import Dav, EvidenceFiles, Me
 from gateway.errors import BadSource
-from gateway.evidence import calendar, connections, contacts, dav, mails
+from gateway.evidence import connections, mails
 from gateway.evidence.correspondence import Direction, correspondents
 from gateway.evidence.nobody import Mine
 from gateway.evidence.texts import unreadable
@@ -97,12 +97,16 @@ def _fingerprint(place: Path | Dav) -> str:
 
 
 def _contacts(place: Path | Dav, name: str, mine: Mine, _now: datetime) -> Iterator[Acquaintance]:
+    from gateway.evidence import contacts, dav  # heavy, and needed only by who has such a source
+
     if isinstance(place, Dav):
         return contacts.read_cards(dav.fetch_cards(place), place.url, name, mine)
     return contacts.read_path(place, name, mine)
 
 
 def _events(place: Path | Dav, name: str, mine: Mine, now: datetime) -> Iterator[Acquaintance]:
+    from gateway.evidence import calendar, dav
+
     if isinstance(place, Dav):
         return calendar.read_events(dav.fetch_events(place), place.url, name, mine, now)
     return calendar.read_path(place, name, mine, now)
