@@ -9,16 +9,18 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from gateway.check.finding import Finding
     from gateway.commands.verbs import Verb
     from gateway.config import Config
     from gateway.journal import Journal
@@ -132,12 +134,18 @@ def demo(keep: Path | None) -> None:
     is_flag=True,
     help="Print your policy in plain sentences, and what you said of single people.",
 )
-def check(config_path: Path, only_policy: bool) -> None:
-    """Every fault of a file at once; then the policy, your records, the logins and the folders.
+@click.option(
+    "--probe",
+    "with_probe",
+    is_flag=True,
+    help="Also send a mail to yourself, wait for it, and say whose word on it can be believed.",
+)
+def check(config_path: Path, only_policy: bool, with_probe: bool) -> None:
+    """Every fault of a file at once; then the policy, your records, this machine, the logins and the folders.
 
-    Changes nothing and sends nothing. Exits with 78 when the file is at fault, with 1 when something else is.
+    Changes nothing; sends nothing unless asked to with --probe, and takes that mail away again. Exits with 78 when
+    the file is at fault, with 1 when something else is.
     """
-    from gateway.check import Outcome, checks
     from gateway.config import load
 
     if only_policy:
@@ -147,12 +155,32 @@ def check(config_path: Path, only_policy: bool) -> None:
         click.echo(describe(policy_at_hand(load(config_path))), nl=False)
         return
 
+    from gateway.check import checks
+    from gateway.check.probe import probe
+
+    config = load(config_path)
+    findings = checks(config)
+    if with_probe:
+        findings = chain(findings, probe(config, partial(click.echo, err=True)))
+    sys.exit(NEEDS_YOU if _show_findings(findings) else 0)
+
+
+def _show_findings(findings: Iterable[Finding]) -> int:
+    """Print a line for each and one that sums up; how many faults there are."""
+    from gateway.check.finding import Outcome
+
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
-    faults = 0
-    for found in checks(load(config_path)):
+    counts = dict.fromkeys(Outcome, 0)
+    for found in findings:
         click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
-        faults += found.outcome is Outcome.FAULT
-    sys.exit(NEEDS_YOU if faults else 0)
+        counts[found.outcome] += 1
+    faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
+    click.echo(f"\n{_count(faults, 'fault')}, {_count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
+    return faults
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 @main.command()

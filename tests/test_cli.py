@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.check import Outcome, _runtime
+from gateway.check.finding import Outcome
+from gateway.check.host import runtime
 from gateway.cli import main
 from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
@@ -103,7 +104,7 @@ def test_check_looks_for_the_known_faults_of_pythons_mail_library_by_what_it_can
     if lacks == "verify_generated_headers":
         monkeypatch.delattr(email.policy.Policy, "verify_generated_headers")
 
-    (found,) = _runtime()
+    found = runtime()
 
     assert found.outcome is (Outcome.REMARK if lacks else Outcome.GOOD)
     assert ("lacks two known mends" in found.found) is (lacks is not None)
@@ -160,8 +161,9 @@ def test_a_faulty_file_ends_with_78_and_names_every_fault(config: Path) -> None:
 
 
 def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login) -> None:
-    (config.parent / "imap-password").write_text(login.password)
-    (config.parent / "smtp-password").write_text(smtp.login.password)
+    for name, password in (("imap-password", login.password), ("smtp-password", smtp.login.password)):
+        (config.parent / name).write_text(password)
+        (config.parent / name).chmod(0o600)
     config.write_text(
         config.read_text()
         + f"""
@@ -187,8 +189,9 @@ def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dove
     result = rsvpd("check", config)
 
     assert result.exit_code == 0, result.output
-    assert "fault" not in result.stdout
-    assert "book.vcf: 1 people" in result.stdout
+    assert "\nfault" not in result.stdout
+    assert "book.vcf: 1 people, less than a minute old" in result.stdout
+    assert "\nno faults, " in result.stdout
     assert smtp_server.delivered == []
 
 
