@@ -57,7 +57,10 @@ FLOORS = (
         "orders",
         "roster",
     ),
-    ("check",),
+    (
+        "check",
+        "init",
+    ),
     ("service",),
     ("demo",),
     ("cli",),

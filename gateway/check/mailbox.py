@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 
 from gateway.check.finding import Finding, fault, good, remark
@@ -19,7 +19,9 @@ from gateway.owner import connect_of
 from gateway.provenance import believable
 
 CLOCK_MAY_DIFFER = timedelta(minutes=5)
+NOBODY_VOUCHES = 'if none of your servers checks signatures, write dkim = "verify" under [authentication]'
 _RECENT = 50  # mails whose header is looked at
+_ENOUGH = 3  # of them to go by
 _ALMOST_FULL = 0.9
 _MEGABYTE = 1024 * 1024
 
@@ -83,9 +85,9 @@ def _clock(newest: datetime, now: datetime) -> Iterator[Finding]:
 
 def _word(config: Config, session: Session, uids: Sequence[int]) -> Iterator[Finding]:
     """Whose Authentication-Results the mails of late carry, compared with whose are believed."""
-    found = Counter(name for name in _words(session, uids) if name)
+    found = _words(session, uids)
     ours = [name for name in config.authentication.authserv_id if found[name.lower()]]
-    usual, times = next(iter(found.most_common(1)), ("", 0))
+    usual, times = _usual(found)
     if ours:
         yield good("authentication", f"{ours[0]} vouches for {found[ours[0].lower()]} of the last {len(uids)} mails")
     elif times > len(uids) / 2:
@@ -98,21 +100,30 @@ def _word(config: Config, session: Session, uids: Sequence[int]) -> Iterator[Fin
         yield remark("authentication", f"nobody vouches for most of the last {len(uids)} mails; {NOBODY_VOUCHES}")
 
 
-NOBODY_VOUCHES = 'if none of your servers checks signatures, write dkim = "verify" under [authentication]'
-
-
 def setting(name: str) -> str:
     """The line of the file that has a server believed."""
     return f'authserv_id = ["{name}"]'
 
 
-def _words(session: Session, uids: Sequence[int]) -> Iterator[str | None]:
-    """For each mail the server whose word on it would count; the topmost, since those below may be made up."""
+def usual_word(session: Session, folder: str) -> str | None:
+    """The server that vouches for most of the mails that came of late; None where there is none."""
+    session.select(folder)
+    uids = session.uids(since=1)[-_RECENT:]
+    usual, times = _usual(_words(session, uids))
+    return usual if len(uids) >= _ENOUGH and times > len(uids) / 2 else None
+
+
+def _usual(words: Counter[str]) -> tuple[str, int]:
+    return next(iter(words.most_common(1)), ("", 0))
+
+
+def _words(session: Session, uids: Sequence[int]) -> Counter[str]:
+    """The servers whose word on these mails would count; of each mail the topmost, since others may be made up."""
+    found: Counter[str] = Counter()
     for _, header in session.headers(uids, ("Received", "Authentication-Results")):
-        try:
-            yield next(iter(believable(parse(header))), None)
-        except Unreadable:
-            yield None
+        with suppress(Unreadable):
+            found.update(believable(parse(header))[:1])
+    return found
 
 
 def _special(config: Config, session: Session) -> Iterator[Finding]:
