@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from gateway.journal import Journal
+if TYPE_CHECKING:
+    from gateway.journal import Journal
 
 
 class Sense(StrEnum):

@@ -15,12 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.explain import account
-from gateway.journal import Event
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
 from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, told, verdicts
 
 if TYPE_CHECKING:
+    from gateway.journal import Event
     from gateway.status import Status
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}

@@ -9,16 +9,18 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from gateway.check.finding import Finding
     from gateway.commands.verbs import Verb
     from gateway.config import Config
     from gateway.heartbeat import Heartbeat
@@ -69,6 +71,7 @@ def main() -> None:
 
     \b
     First acquaintance:      rsvpd demo
+    Your own mailbox:        rsvpd init
     Why it decides so:       rsvpd explain --config me.toml invitation.eml
     The service:             rsvpd check me.toml, then rsvpd run me.toml
 
@@ -127,6 +130,71 @@ def demo(keep: Path | None) -> None:
     sys.exit(run_demo(keep))
 
 
+def _mail_address(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    from gateway.settings import is_address
+
+    if value is not None and not is_address(value):
+        raise click.BadParameter(f"{value!r} is no mail address")
+    return value
+
+
+@main.command("init")
+@click.option("--address", callback=_mail_address, help="Your mail address.")
+@click.option("--name", help="Your name, as your answers are signed.")
+@click.option("--preset", help="The policy to begin with; asked with what each is for.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to. [default: ~/.config/rsvpd/config.toml]"
+)
+@click.option("--password-file", metavar="FILE", help="The file the password stands in.")
+@click.option("--password-env", metavar="NAME", help="The environment variable it stands in.")
+@click.option("--password-command", metavar="COMMAND", help="The command that prints it.")
+@click.option("--provider", help="A provider of the table, for a domain of your own that has its mail there.")
+@click.option("--imap", metavar="HOST[:PORT]", help="Your IMAP server, where it cannot be found.")
+@click.option("--smtp", metavar="HOST[:PORT]", help="Your SMTP server, where it cannot be found.")
+@click.option(
+    "--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Their certificate authority."
+)
+@click.option("--topics", metavar="A,B", help="Your fields, for a preset that goes by them.")
+@click.option("--institution", help="Your university or company, for a preset that goes by it.")
+@click.option("--group", metavar="URL", help="The group its members are asked into, for a preset that does.")
+@click.option("--offline", is_flag=True, help="Look nothing up and try no login.")
+def first_file(
+    output: Path | None,
+    offline: bool,
+    password_file: str | None,
+    password_env: str | None,
+    password_command: str | None,
+    **said: Any,
+) -> None:
+    """Write your first file: finds your servers, tries both logins, and says what comes next.
+
+    Asks for what you do not say by an option; where there is no terminal, defaults hold. Never overwrites a file,
+    and puts no password into it.
+    """
+    from gateway.init.dialogue import Wish, init
+    from gateway.init.discovery import World
+    from gateway.init.providers import providers
+    from gateway.init.terminal import Nobody, Person
+    from gateway.rules import preset_names
+
+    _known("--preset", said["preset"], preset_names())
+    _known("--provider", said["provider"], providers())
+    if (said["imap"] is None) is not (said["smtp"] is None):
+        raise click.UsageError("name both servers, --imap and --smtp, or neither")
+    places = {"file": password_file, "env": password_env, "command": password_command}
+    given = [(place, value) for place, value in places.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError("say one place where the password stands, not several")
+    wish = Wish(password=given[0] if given else None, **said)
+    terminal = Person() if sys.stdin.isatty() else Nobody()
+    init(wish, output or _default_config(), terminal, None if offline else World())
+
+
+def _known(option: str, value: str | None, there_are: Collection[str]) -> None:
+    if value is not None and value not in there_are:
+        raise click.BadParameter(f"{value!r} is none; there are {', '.join(there_are)}", param_hint=option)
+
+
 @main.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option(
@@ -135,12 +203,18 @@ def demo(keep: Path | None) -> None:
     is_flag=True,
     help="Print your policy in plain sentences, and what you said of single people.",
 )
-def check(config_path: Path, only_policy: bool) -> None:
-    """Every fault of a file at once; then the policy, your records, the logins and the folders.
+@click.option(
+    "--probe",
+    "with_probe",
+    is_flag=True,
+    help="Also send a mail to yourself, wait for it, and say whose word on it can be believed.",
+)
+def check(config_path: Path, only_policy: bool, with_probe: bool) -> None:
+    """Every fault of a file at once; then the policy, your records, this machine, the logins and the folders.
 
-    Changes nothing and sends nothing. Exits with 78 when the file is at fault, with 1 when something else is.
+    Changes nothing; sends nothing unless asked to with --probe, and takes that mail away again. Exits with 78 when
+    the file is at fault, with 1 when something else is.
     """
-    from gateway.check import Outcome, checks
     from gateway.config import load
 
     if only_policy:
@@ -150,12 +224,32 @@ def check(config_path: Path, only_policy: bool) -> None:
         click.echo(describe(policy_at_hand(load(config_path))), nl=False)
         return
 
+    from gateway.check import checks
+    from gateway.check.probe import probe
+
+    config = load(config_path)
+    findings = checks(config)
+    if with_probe:
+        findings = chain(findings, probe(config, partial(click.echo, err=True)))
+    sys.exit(NEEDS_YOU if _show_findings(findings) else 0)
+
+
+def _show_findings(findings: Iterable[Finding]) -> int:
+    """Print a line for each and one that sums up; how many faults there are."""
+    from gateway.check.finding import Outcome
+
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
-    faults = 0
-    for found in checks(load(config_path)):
+    counts = dict.fromkeys(Outcome, 0)
+    for found in findings:
         click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
-        faults += found.outcome is Outcome.FAULT
-    sys.exit(NEEDS_YOU if faults else 0)
+        counts[found.outcome] += 1
+    faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
+    click.echo(f"\n{_count(faults, 'fault')}, {_count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
+    return faults
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 @main.command()

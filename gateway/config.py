@@ -354,6 +354,11 @@ def load(path: Path) -> Config:
         raise BadConfig(str(path), (f"cannot be read: {why}",)) from None
     if why_not:
         raise BadConfig(str(path), (why_not,))
+    return read(text, path)
+
+
+def read(text: str, path: Path) -> Config:
+    """The settings that a text makes as the content of a file; BadConfig names all its faults."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:

@@ -6,12 +6,15 @@ import logging
 import textwrap
 from collections.abc import Callable, Container
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gateway import answers
 from gateway.errors import Ambiguous, Unreadable
 from gateway.events import LogEvent
-from gateway.journal import Journal
 from gateway.model import Authentic, Case, Decision, Entry, Judgement, Kind, Mail, Verdict
+
+if TYPE_CHECKING:
+    from gateway.journal import Journal
 
 log = logging.getLogger(__name__)
 

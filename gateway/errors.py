@@ -28,6 +28,10 @@ class BadConfig(RsvpdError):
         self.faults = faults
 
 
+class NotWritten(RsvpdError):
+    """The first file of an owner was not written, and nothing that was there has changed."""
+
+
 class BadTemplate(RsvpdError):
     """A reply template that cannot be rendered or may not be sent."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway import commands
 from gateway.blindness import Sense, lose, regain
@@ -22,8 +22,6 @@ from gateway.conversation import hear, hear_of_acceptance
 from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
 from gateway.events import LogEvent
 from gateway.explain import account
-from gateway.journal import Journal, Ruling
-from gateway.journal.entries import Limits
 from gateway.letter import compose, letter_id
 from gateway.mail import parse
 from gateway.model import (
@@ -37,6 +35,7 @@ from gateway.model import (
     Findings,
     Judgement,
     Known,
+    Limits,
     Mail,
     Mailbox,
     Note,
@@ -46,12 +45,16 @@ from gateway.model import (
     Place,
     Provenance,
     Reply,
+    Ruling,
     Standing,
     State,
     Verdict,
 )
 from gateway.networks import recognise, unlike_an_invitation
 from gateway.policy import Policy, decide
+
+if TYPE_CHECKING:  # `explain` judges without the weight of a database
+    from gateway.journal import Journal
 
 log = logging.getLogger(__name__)
 

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.config import Config
 from gateway.errors import JournalFailed
-from gateway.journal import Journal
-from gateway.journal.store import open_file, open_url
 from gateway.ownership import why_not_keep
+
+if TYPE_CHECKING:
+    from gateway.journal import Journal
 
 _JOURNAL = "journal.sqlite"
 
@@ -42,6 +44,9 @@ def folder_of(config: Config) -> Path:
 
 def open_journal(config: Config) -> Journal:
     """The owner's journal; JournalFailed says what is wrong with it."""
+    from gateway.journal import Journal  # only now: reading mails needs none
+    from gateway.journal.store import open_file, open_url
+
     if config.journal.url:
         return Journal(open_url(config.journal.url), config.owner)
     return Journal(open_file(folder_of(config) / _JOURNAL), config.owner)

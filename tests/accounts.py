@@ -11,8 +11,9 @@ from tests.submission import Login, SmtpServer
 
 def accounts(folder: Path, dovecot: Dovecot, login: Login, smtp: SmtpServer) -> str:
     """The sections [imap] and [smtp] of a file in this folder, which gets the passwords beside it."""
-    (folder / "imap-password").write_text(login.password)
-    (folder / "smtp-password").write_text(smtp.login.password)
+    for name, password in (("imap-password", login.password), ("smtp-password", smtp.login.password)):
+        (folder / name).write_text(password)
+        (folder / name).chmod(0o600)
     return f"""\
 [imap]
 host = "{HOST}"

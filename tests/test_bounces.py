@@ -10,11 +10,10 @@ from sqlalchemy import update
 from gateway.bounces import bounced_letters
 from gateway.config import Config
 from gateway.journal import Journal
-from gateway.journal.entries import Limits
 from gateway.journal.schema import entries
 from gateway.journal.store import Store
 from gateway.mail import parse
-from gateway.model import State
+from gateway.model import Limits, State
 from gateway.owner import for_service
 from gateway.pipeline import BREAKER, PAUSED, process, take_in
 from tests.test_journal import due

@@ -10,10 +10,9 @@ import pytest
 
 from gateway.config import Config
 from gateway.errors import JournalFailed, SendFailed, SendUncertain
-from gateway.journal import Answer, Journal, Ruling
-from gateway.journal.entries import Limits
+from gateway.journal import Answer, Journal
 from gateway.journal.store import Store
-from gateway.model import State, Verdict
+from gateway.model import Limits, Ruling, State, Verdict
 from gateway.owner import for_service
 from gateway.pipeline import Post, deliver
 from tests.clock import Clock

@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
@@ -94,6 +94,15 @@ class Session:
     def capabilities(self) -> frozenset[str]:
         with told(f"asking {self.place} for its capabilities"):
             return frozenset(name.decode() for name in self._client.capabilities())
+
+    def fullness(self) -> tuple[int, int] | None:
+        """Bytes used and bytes allowed in the owner's mailbox; None where the server sets or tells no limit."""
+        if not self._client.has_capability("QUOTA"):
+            return None
+        with told(f"asking {self.place} for the quota"):
+            _, quotas = self._client.get_quota_root("INBOX")
+        storage = (found for found in quotas if found.resource.upper() == "STORAGE")
+        return next(((found.usage * 1024, found.limit * 1024) for found in storage), None)
 
     # Folders
 
@@ -218,6 +227,13 @@ class Session:
                 if block is not None:
                     yield uid, block
 
+    def arrived(self, uids: Sequence[int]) -> dict[int, datetime]:
+        """When the server took in the mails that are still there, by its own clock."""
+        found: dict[int, datetime] = {}
+        for part in _parts(uids):
+            found.update({uid: item[b"INTERNALDATE"] for uid, item in self._fetch(part, ["INTERNALDATE"]).items()})
+        return found
+
     def _batches(self, uids: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
         """UIDs with their sizes, as many as should be fetched at once."""
         for part in _parts(uids):
@@ -280,6 +296,22 @@ class Session:
         # Without UIDPLUS only a bare EXPUNGE could remove them, and with them whatever else is marked \Deleted.
         if self._client.has_capability("UIDPLUS"):
             self._client.uid_expunge(uids)
+
+    def discard(self, uid: int) -> str:
+        """Get rid of a mail of ours in the selected folder, and of no other; what became of it."""
+        try:
+            trash = self.special("\\Trash")
+        except MailboxFailed:
+            trash = None
+        if trash:
+            self.file([uid], trash)
+            return f"moved to {trash}"
+        if not self._client.has_capability("UIDPLUS"):
+            return f"left in {self._folder}"
+        self._mark([uid], "\\Deleted")
+        with told(f"removing from {self._folder!r} on {self.place}"):
+            self._client.uid_expunge([uid])
+        return "removed"
 
     def add_keyword(self, uids: Sequence[int], keyword: str) -> None:
         """Mark mails with a keyword of ours, where the folder keeps keywords."""

@@ -18,7 +18,7 @@ from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.conversation import Conversation
-from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied, Limits
+from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
 from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
@@ -26,7 +26,7 @@ from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
 from gateway.journal.words import StandingWords
-from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
+from gateway.model import Case, Entry, Judgement, Limits, Notification, Place, Ruling, State, Verdict
 from gateway.people.keys import address_key
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
@@ -42,21 +42,9 @@ class Event:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What follows from a judgement: the state of its entry and, where an answer may go out, when and to whom."""
-
-    state: State
-    why: str = ""
-    not_before: datetime | None = None
-    recipient: str | None = None  # the address
-    letter_id: str | None = None
-    policy: str = ""  # fingerprint of the policy it rests on
-    answers: str | None = None  # Message-ID of the mail itself
-
-    @property
-    def mailbox(self) -> str | None:
-        return address_key(self.recipient) if self.recipient else None
+def _mailbox(ruling: Ruling) -> str | None:
+    """The recipient as the journal knows a mailbox again."""
+    return address_key(ruling.recipient) if ruling.recipient else None
 
 
 def _sealed(ruling: Ruling, account: dict[str, Any]) -> str:
@@ -187,7 +175,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.mailbox,
+                    recipient=_mailbox(ruling),
                     template=decision.template,
                     letter_id=ruling.letter_id,
                     not_before=ruling.not_before,
@@ -249,7 +237,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.mailbox,
+                    recipient=_mailbox(ruling),
                     template=(account["reply"] or {}).get("template"),
                     not_before=ruling.not_before,
                     settled=now,
@@ -530,7 +518,7 @@ class Journal:
                 .where(entries.c.id == entry.id)
                 .values(
                     judgement=answer.account,
-                    recipient=ruling.mailbox,
+                    recipient=_mailbox(ruling),
                     template=(answer.account["reply"] or {}).get("template"),
                     letter_id=ruling.letter_id,
                 )

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
-from gateway.model import Case, Channel, Entry, Place, Reply, State
+from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State
 from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
@@ -26,16 +26,6 @@ PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner s
 _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How often the owner lets answers go out."""
-
-    window: timedelta
-    per_hour: int
-    per_day: int
-    per_domain: int
 
 
 @dataclass(frozen=True, slots=True)
