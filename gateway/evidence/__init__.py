@@ -71,8 +71,8 @@ def sources(files: EvidenceFiles, me: Me) -> list[Source]:
     made = [_source(name(place), place, partial(_contacts, place, name(place), mine)) for place in files.contacts]
     made += [_source(name(place), place, partial(_events, place, name(place), mine)) for place in files.calendars]
     if files.connections:
-        path = files.connections
-        made.append(_source(name(path), path, lambda _now: connections.read_path(path, name(path))))
+        place = files.connections
+        made.append(_source(name(place), place, partial(_connections, place, name(place))))
     for direction, paths in ((Direction.SENT, files.sent), (Direction.RECEIVED, files.received)):
         for path in paths:
             read_mails = partial(_mails, path, name(path), mine, direction)
@@ -126,6 +126,10 @@ def _events(place: Path | Dav, name: str, mine: Mine, now: datetime) -> Iterator
     if isinstance(place, Dav):
         return calendar.read_events(dav.fetch_events(place), place.url, name, mine, now)
     return calendar.read_path(place, name, mine, now)
+
+
+def _connections(path: Path, name: str, _now: datetime) -> Iterable[Acquaintance]:
+    return connections.read_path(path, name)
 
 
 def _mails(path: Path, name: str, mine: Mine, direction: Direction, _now: datetime) -> tuple[Acquaintance, ...]:
