@@ -10,16 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import dns.message
 import pytest
 import time_machine
 from dns.rcode import NXDOMAIN
 
 from gateway.check import checks
 from gateway.check.finding import Finding, Outcome
-from gateway.check.host import clock, space
+from gateway.check.host import clock, host, space
 from gateway.check.probe import probe, verdict
 from gateway.check.records import age
-from gateway.config import Config
+from gateway.config import Config, load
 from gateway.mail import parse
 from gateway.owner import people_of
 from gateway.state import folder_of, open_journal
@@ -81,6 +82,20 @@ def test_a_password_that_others_can_read_is_a_fault(owner: Owner, tmp_path: Path
 
     told = f"{tmp_path}/imap-password can be read or changed by others (mode 604); chmod 600 it"
     assert of("secret", findings) == [(FAULT, told)]
+
+
+@pytest.mark.parametrize("name", ["imap-password", "google-client-secret"])
+def test_a_secret_that_is_not_there_is_told_before_anybody_is_asked(name: str, tmp_path: Path) -> None:
+    (tmp_path / "ada.toml").write_text(
+        '[imap]\nhost = "imap.gmail.com"\nuser = "ada@gmail.com"\noauth = "google"\n'
+        'oauth_client = { id = "1", secret = { file = "google-client-secret" } }\n'
+        '[smtp]\nhost = "smtp.example.org"\nuser = "ada"\npassword = { file = "imap-password" }\n'
+    )
+
+    findings = of("secret", list(host(load(tmp_path / "ada.toml"))))
+
+    why = "cannot be read (No such file or directory); put there what it is to hold, and chmod 600 it"
+    assert (FAULT, f"{tmp_path}/{name} {why}") in findings
 
 
 def test_a_state_folder_that_others_can_read_is_a_fault(owner: Owner) -> None:
@@ -154,6 +169,21 @@ def test_checking_signatures_here_needs_a_name_server(
         findings = list(checks(alone))
 
     assert [outcome for outcome, _ in of("dns", findings)] == [outcome]
+
+
+def test_no_network_hears_of_the_check(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = owner.config()
+    authentication = config.authentication.model_copy(update={"dkim": "verify"})
+    asked = []
+
+    def remember(question: dns.message.Message) -> dns.message.Message | None:
+        asked.append(question.question[0].name.to_text())
+        return says(code=NXDOMAIN)(question)
+
+    with name_server(remember, monkeypatch):
+        list(checks(config.model_copy(update={"authentication": authentication})))
+
+    assert asked == ["default._domainkey.example.org."]
 
 
 # The mailbox

@@ -32,7 +32,11 @@ def host(config: Config) -> Iterator[Finding]:
 
 def _secrets(config: Config) -> Iterator[Finding]:
     for file in dict.fromkeys(secret.file for secret in _secrets_of(config) if secret.file):
-        if file.exists() and (why_not := why_not_secret(file)):
+        try:
+            why_not = why_not_secret(file)
+        except OSError as exc:
+            why_not = f"cannot be read ({exc.strerror}); put there what it is to hold, and chmod 600 it"
+        if why_not:
             yield fault("secret", f"{file} {why_not}")
 
 
