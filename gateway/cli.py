@@ -89,7 +89,7 @@ def _config(path: Path | None) -> Config:
     if path is None:
         path = _default_config()
         if not path.exists():
-            why = "no such file; name yours with --config, or copy config.example.toml there"
+            why = "no such file; name yours with --config, or have `rsvpd init` write it"
             raise BadConfig(str(path), (why,))
     return load(path)
 
@@ -138,17 +138,30 @@ def _mail_address(_ctx: click.Context, _parameter: click.Parameter, value: str |
     return value
 
 
-@main.command("init")
+class _WithPresets(click.Command):
+    """A command whose help also tells what its options can name, read only when somebody asks for help."""
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from gateway.init.providers import providers
+        from gateway.rules import preset_names, preset_summary
+
+        with formatter.section("Presets"):
+            formatter.write_dl([(name, preset_summary(name)) for name in preset_names()])
+        with formatter.section("Providers"):
+            formatter.write_text(", ".join(providers()))
+
+
+@main.command("init", cls=_WithPresets)
 @click.option("--address", callback=_mail_address, help="Your mail address.")
 @click.option("--name", help="Your name, as your answers are signed.")
-@click.option("--preset", help="The policy to begin with; asked with what each is for.")
+@click.option("--preset", help="The policy to begin with, one of those below.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to. [default: ~/.config/rsvpd/config.toml]"
 )
 @click.option("--password-file", metavar="FILE", help="The file the password stands in.")
 @click.option("--password-env", metavar="NAME", help="The environment variable it stands in.")
 @click.option("--password-command", metavar="COMMAND", help="The command that prints it.")
-@click.option("--provider", help="A provider of the table, for a domain of your own that has its mail there.")
+@click.option("--provider", help="One of those below, for a domain of your own that has its mail there.")
 @click.option("--imap", metavar="HOST[:PORT]", help="Your IMAP server, where it cannot be found.")
 @click.option("--smtp", metavar="HOST[:PORT]", help="Your SMTP server, where it cannot be found.")
 @click.option(
@@ -168,8 +181,20 @@ def first_file(
 ) -> None:
     """Write your first file: finds your servers, tries both logins, and says what comes next.
 
-    Asks for what you do not say by an option; where there is no terminal, defaults hold. Never overwrites a file,
-    and puts no password into it.
+    Your mail address is enough: servers come from a table of providers, else from what your domain publishes for
+    mail programs (autoconfig), else from DNS (MX; SRV, RFC 6186). Where only DNS says that they are elsewhere, you
+    are asked first, because your password goes there. Google and Microsoft need no password: the file says oauth,
+    and `rsvpd login` comes next.
+
+    \b
+    Asks for everything:              rsvpd init --output me.toml
+    Asks nothing:                     rsvpd init --address ada@example.org --password-file secret < /dev/null
+    Servers that cannot be found:     rsvpd init --imap imap.example.org --smtp smtp.example.org:587
+    A domain with its mail at Google: rsvpd init --address ada@example.org --provider gmail
+
+    What you say by an option is not asked; where there is no terminal, defaults hold. The file is yours alone to read
+    (mode 0600), explains its lines, holds no password, and starts in draft mode: nothing is sent. A file that is
+    there is never overwritten, and a login that is refused leaves none behind.
     """
     from gateway.init.dialogue import Wish, init
     from gateway.init.discovery import World

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import dns.message
 import dns.rdatatype
@@ -22,6 +25,7 @@ import dns.rrset
 import pytest
 from click.testing import CliRunner, Result
 
+from gateway import tls
 from gateway.cli import main
 from gateway.config import load
 from gateway.init import autoconfig
@@ -29,10 +33,10 @@ from gateway.init.discovery import World, discover
 from gateway.init.file import Draft, password, written
 from gateway.init.providers import Provider, Server, of_domain, of_mail_server, providers
 from gateway.init.surroundings import full_name, language, timezone
-from gateway.rules import preset_names
+from gateway.rules import preset_names, preset_summary
 from tests.certificates import HOST, Certificate
 from tests.notifications import MX, ordinary
-from tests.servers import Dovecot
+from tests.servers import Dovecot, running
 from tests.submission import Login, SmtpServer
 from tests.test_dns import Answer, name_server
 
@@ -443,15 +447,144 @@ def test_odd_names_stand_in_the_file_as_they_were_said(tmp_path: Path) -> None:
     assert load(tmp_path / "ada.toml").me.name == name
 
 
-def test_where_there_is_no_password_the_file_says_where_to_sign_in(tmp_path: Path) -> None:
-    result = rsvpd("init", "--address", "ada@outlook.com", "--output", "ada.toml")
+@pytest.mark.parametrize(("address", "provider"), [("ada@outlook.com", "microsoft"), ("ada@gmail.com", "google")])
+def test_where_no_password_is_needed_the_file_says_where_to_sign_in(
+    address: str, provider: str, tmp_path: Path
+) -> None:
+    result = rsvpd("init", "--address", address, "--output", "ada.toml")
 
     assert result.exit_code == 0, result.output
     config = load(tmp_path / "ada.toml")
     assert config.imap
     assert config.smtp
-    assert (config.imap.oauth, config.smtp.oauth) == ("microsoft", "microsoft")
+    assert (config.imap.oauth, config.smtp.oauth) == (provider, provider)
     assert "rsvpd login ada.toml" in result.output
+    assert "register an app and put its id into the file" in result.output
+    checked = rsvpd("check", "ada.toml")
+    assert "waits for you to sign in; run: rsvpd login ada.toml" in checked.output
+
+
+def test_a_file_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "ada.toml").symlink_to("nowhere")
+    (tmp_path / "file").touch()
+
+    results = [rsvpd("init", "--address", ADA, "--offline", "--output", to) for to in ("ada.toml", "file/ada.toml")]
+
+    assert [result.exit_code for result in results] == [1, 1]
+    assert [result.output.splitlines()[-1] for result in results] == [
+        "rsvpd: ada.toml cannot be made: File exists",
+        "rsvpd: file cannot be made: File exists",
+    ]
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_half_a_file_is_taken_away_again(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", "from gateway.cli import main; main()"]
+    options = ["init", "--address", ADA, "--offline", "--output", "ada.toml"]
+
+    full = subprocess.run(  # no file may hold a byte, as on a disk that is full
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *program, *options],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (full.returncode, full.stderr) == (1, "rsvpd: ada.toml cannot be written: File too large\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_help_tells_of_every_preset_and_provider() -> None:
+    shown = " ".join(rsvpd("init", "--help").output.split())
+
+    assert [name for name in preset_names() if f"{name} {preset_summary(name)}" not in shown] == []
+    assert [name for name in providers() if name not in shown] == []
+
+
+# From the mail address alone
+
+
+class Way:
+    """The way to servers that have names of their own: each leads to a port of this machine, and is remembered."""
+
+    def __init__(self, ports: dict[tuple[str, int], int]) -> None:
+        self._ports = ports
+        self._real = socket.getaddrinfo
+        self.asked: set[str] = set()
+
+    def __call__(self, host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        self.asked.add(host)
+        if (host, port) not in self._ports:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return self._real(HOST, self._ports[host, port], *args, **kwargs)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Dovecot, SmtpServer]]:
+    """The mail server of example.org, whose certificate everybody trusts, and a user there."""
+    with TemporaryDirectory(prefix="rsvpd-dovecot-") as folder:
+        dovecot = Dovecot(Path(folder))
+        proof = Certificate.make(Path(folder), host="mail.example.org")
+        proof.chain.replace(dovecot.certificate.chain)
+        proof.key.replace(dovecot.certificate.key)
+        web = Certificate.make(tmp_path, host="autoconfig.example.org")
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_bytes(dovecot.certificate.chain.read_bytes() + web.chain.read_bytes())
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        tls.context.cache_clear()  # those of other tests trust other authorities
+        with running(dovecot):
+            smtp = SmtpServer(dovecot.user(), dovecot.certificate, implicit=True)
+            smtp.start()
+            (tmp_path / "secret").write_text(smtp.login.password)
+            (tmp_path / "secret").chmod(0o600)
+            yield dovecot, smtp
+            smtp.stop()
+        tls.context.cache_clear()
+
+
+def test_an_address_is_enough_where_name_servers_know_the_services(
+    own_server: tuple[Dovecot, SmtpServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dovecot, smtp = own_server
+    services = {
+        "-imaps_-tcp_example_org": f"SRV 0 1 {dovecot.imaps_port} mail.example.org.",
+        "-submissions_-tcp_example_org": f"SRV 0 1 {smtp.port} mail.example.org.",
+    }
+    way = Way({("mail.example.org", port): port for port in (dovecot.imaps_port, smtp.port)})
+    monkeypatch.setattr(socket, "getaddrinfo", way)
+
+    with name_server(zone(**services), monkeypatch):
+        result = rsvpd("init", "--address", smtp.login.user, "--password-file", "secret", "--output", "ada.toml")
+        checked = rsvpd("check", "ada.toml")
+
+    assert (result.exit_code, "the name servers of example.org" in result.output) == (0, True), result.output
+    assert checked.exit_code == 0, checked.output
+    assert way.asked == {"autoconfig.example.org", "example.org", "mail.example.org"}
+
+
+def test_an_address_is_enough_where_its_domain_publishes_settings(
+    own_server: tuple[Dovecot, SmtpServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dovecot, smtp = own_server
+    published = f"""<clientConfig version="1.1"><emailProvider id="example.org">
+      <incomingServer type="imap"><hostname>mail.example.org</hostname><port>{dovecot.imaps_port}</port>
+        <socketType>SSL</socketType><username>%EMAILADDRESS%</username></incomingServer>
+      <outgoingServer type="smtp"><hostname>mail.example.org</hostname><port>{smtp.port}</port>
+        <socketType>SSL</socketType><username>%EMAILADDRESS%</username></outgoingServer>
+    </emailProvider></clientConfig>"""
+    proof = Certificate(tmp_path / "autoconfig.example.org.pem", tmp_path / "autoconfig.example.org.key")
+
+    with web_server(sends(published.encode()), proof) as address:
+        web = {("autoconfig.example.org", 443): int(address.rpartition(":")[2])}
+        way = Way({("mail.example.org", port): port for port in (dovecot.imaps_port, smtp.port)} | web)
+        monkeypatch.setattr(socket, "getaddrinfo", way)
+        result = rsvpd("init", "--address", smtp.login.user, "--password-file", "secret", "--output", "ada.toml")
+        checked = rsvpd("check", "ada.toml")
+
+    assert (result.exit_code, "https://autoconfig.example.org/" in result.output) == (0, True), result.output
+    assert checked.exit_code == 0, checked.output
+    assert way.asked == {"autoconfig.example.org", "mail.example.org"}
 
 
 # With a person at the terminal
@@ -521,6 +654,21 @@ def test_a_person_is_asked_little_and_the_password_is_not_shown(
     kept = tmp_path / "ada.password"
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (f"{login.password}\n", 0o600)
     assert rsvpd("check", "ada.toml").exit_code == 0
+
+
+def test_at_google_a_password_of_its_own_for_the_program_can_be_chosen_instead(tmp_path: Path) -> None:
+    options = ["--address", "ada@gmail.com", "--name", "Ada Miller", "--preset", "open-door", "--offline"]
+    terminal = Pty("init", *options, "--output", "ada.toml", folder=tmp_path)
+
+    terminal.answer("Where is your password to stand? [oauth]", "file")
+    terminal.answer("Password", "abcd efgh")
+
+    assert terminal.end() == 0, terminal.screen
+    assert "wants an app password" in terminal.screen
+    config = load(tmp_path / "ada.toml")
+    assert config.imap
+    assert config.imap.oauth is None
+    assert config.imap.secret().get_secret_value() == "abcd efgh"
 
 
 def test_who_gives_up_leaves_nothing_behind(servers: tuple[Login, list[object]], tmp_path: Path) -> None:

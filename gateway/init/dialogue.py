@@ -194,8 +194,9 @@ def _login(wish: Wish, found: Found, path: Path, terminal: Terminal, undo: ExitS
     if signs_in and provider and provider.password is None:
         terminal.tell(f"{provider.title} takes no password: you sign in there, by an app that you register once.")
         return _signing_in(signs_in, terminal)
-    choices = {**_PLACES, **({"oauth": f"none: you sign in at {provider.title}"} if signs_in and provider else {})}
-    place = terminal.choose("Where is your password to stand?", choices, "file")
+    without = {"oauth": f"there is none: you sign in at {provider.title}"} if signs_in and provider else {}
+    choices = {**without, **_PLACES}
+    place = terminal.choose("Where is your password to stand?", choices, next(iter(choices)))
     if place == "oauth" and signs_in:
         return _signing_in(signs_in, terminal)
     if place == "env":

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.errors import NotWritten
 from gateway.init.providers import Found, Server
 
 _HEAD = """\
@@ -59,11 +60,18 @@ def written(draft: Draft) -> str:
 
 
 def save(text: str, path: Path) -> None:
-    """A file that only we can read and write; FileExistsError where there is one already."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    """A file that only we can read and write, whole; NotWritten where there is one already or none can be made."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise NotWritten(f"{exc.filename} cannot be made: {exc.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as exc:
+        path.unlink()  # it is ours, and half of it would be in the way the next time
+        raise NotWritten(f"{path} cannot be written: {exc.strerror}") from None
 
 
 def _line(key: str, value: str, comment: str = "") -> str:
