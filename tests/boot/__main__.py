@@ -8,23 +8,25 @@ What is done inside stands in tests/boot/inside.py.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".boot"  # kept, so that the second time is quick
 MACHINE = BUILD / "machine"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "systemd,systemd-sysv,dbus,libnss-systemd,python3,python3-venv,ca-certificates"
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}  # by the Python they have, for which the wheels are built here
 LEFT = (
     *("etc/rsvpd", "etc/credstore", "etc/credstore.encrypted", "var/log/journal"),
     *(f"var/lib/{folder}{name}" for folder in ("", "private/") for name in ("rsvpd", "rsvpd-owner")),
 )
+BUILD_NEEDS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
 _PATIENCE = 600  # seconds for all that happens inside
 _INSIDE = """\
 [Unit]
@@ -52,29 +54,32 @@ def machine() -> None:
         shutil.rmtree(MACHINE, ignore_errors=True)
         BUILD.mkdir(exist_ok=True)
         print(f"Making a Debian {suite} in {MACHINE} (some minutes, once) ...")
-        run(
-            "debootstrap",
-            "--variant=minbase",
-            f"--include={PACKAGES}",
-            suite,
-            MACHINE,
-            MIRROR,
-            stdout=subprocess.DEVNULL,
-        )
+        made = ("debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, MACHINE)
+        run(*made, stdout=subprocess.DEVNULL)
         (MACHINE / "made").touch()
 
 
 def install() -> None:
-    """rsvpd as README installs it: in /opt/rsvpd, with the units."""
-    wheels = MACHINE / "root" / "wheels"
-    shutil.rmtree(wheels, ignore_errors=True)
-    shutil.rmtree(MACHINE / "opt" / "rsvpd", ignore_errors=True)
-    run(sys.executable, "-m", "pip", "wheel", "-qq", "--wheel-dir", wheels, ROOT)
-    run("chroot", MACHINE, "python3", "-m", "venv", "/opt/rsvpd")
-    pip = ("/opt/rsvpd/bin/pip", "install", "--quiet", "--no-index", "--find-links=/root/wheels", "rsvpd")
-    run("chroot", MACHINE, *pip, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-    for unit in (ROOT / "systemd").glob("*.service"):
-        shutil.copy(unit, MACHINE / "etc/systemd/system")
+    """rsvpd as docs/install.md has it installed on a Debian server, word for word, but without a network."""
+    wheels, source = MACHINE / "root" / "wheels", MACHINE / "root" / "rsvpd"
+    for old in (wheels, source, MACHINE / "opt" / "rsvpd"):
+        shutil.rmtree(old, ignore_errors=True)
+    for old in (MACHINE / "usr/local/bin/rsvpd", *(MACHINE / "etc/systemd/system").glob("rsvpd*.service")):
+        old.unlink(missing_ok=True)
+    run(sys.executable, "-m", "pip", "wheel", "-qq", "--wheel-dir", wheels, ROOT, *BUILD_NEEDS)
+    run("git", "clone", "--quiet", ROOT, source)
+    packages = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/root/wheels", "PIP_QUIET": "1"}
+    for command in documented():
+        print(f"# {command}")
+        env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **packages}
+        run("chroot", MACHINE, "sh", "-c", f"cd /root/rsvpd && {command}", env=env)
+
+
+def documented() -> list[str]:
+    """The commands of docs/install.md for a Debian server."""
+    _, _, section = (ROOT / "docs" / "install.md").read_text("utf-8").partition("## On a Debian server\n")
+    lines = section.strip("\n").splitlines()
+    return [line.strip() for line in itertools.takewhile(lambda line: line.startswith("    "), lines)]
 
 
 def prepare() -> None:

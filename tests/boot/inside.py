@@ -93,8 +93,8 @@ def all_owners() -> None:
     user = Path(f"/proc/{show(unit, 'MainPID')}").stat().st_uid
     note("runs as a user made for it", user >= 61184, user)
     state(STATE, ("ada", "bob"))
-    wait(lambda: "ada" in journal(unit))
-    note("the log names the owners who cannot be reached", "nothing listens there" in journal(unit))
+    told = wait(lambda: "ada away" in journal(unit))
+    note("the log names the owners who cannot be reached", told and "nothing listens there" in journal(unit))
     credential = Path(f"/run/credentials/{unit}/password_ada")
     note("a password is a credential for it alone", credential.exists() and mode(credential) == "400", credential)
 
@@ -200,8 +200,9 @@ def one_owner_each() -> None:
     )
     units = [f"rsvpd@{name}.service" for name in ("ada", "bob")]
     for unit in units:
-        systemctl("start", unit)
+        systemctl("enable", "--now", unit)
         note(f"{unit} starts", show(unit, "ActiveState") == "active", shown(unit))
+        note(f"{unit} starts with the machine", show(unit, "UnitFileState") == "enabled", show(unit, "UnitFileState"))
     users = [Path(f"/proc/{show(unit, 'MainPID')}").stat().st_uid for unit in units]
     note("each has a user of its own", len(set(users)) == 2, users)
     for name, unit in zip(("ada", "bob"), units, strict=True):
@@ -211,7 +212,7 @@ def one_owner_each() -> None:
         note(f"{unit} has its own passwords alone", found == wanted, " ".join(found))
     state(Path("/var/lib/private/rsvpd-owner/ada"), ())
     for unit in units:
-        systemctl("stop", unit)
+        systemctl("disable", "--now", unit)
         note(f"{unit} stops cleanly", show(unit, "Result") == "success", shown(unit))
 
 
