@@ -38,6 +38,7 @@ from tests.certificates import HOST, Certificate
 from tests.notifications import MX, ordinary
 from tests.servers import Dovecot, running
 from tests.submission import Login, SmtpServer
+from tests.test_check import taken_in, without_forged_lines
 from tests.test_dns import Answer, name_server
 
 ADA = "ada.miller@example.org"
@@ -337,6 +338,7 @@ def servers(dovecot: Dovecot, tmp_path: Path) -> Iterator[tuple[Login, list[obje
     """A mailbox, and what has `rsvpd init` use it."""
     login = dovecot.user(password="pass wörd")
     smtp = SmtpServer(login, dovecot.certificate)
+    smtp.forward = lambda mail: dovecot.deliver(login, taken_in(without_forged_lines(mail.raw), MX))
     smtp.start()
     (tmp_path / "secret").write_text(login.password)
     (tmp_path / "secret").chmod(0o600)
@@ -364,7 +366,7 @@ def test_the_file_of_a_working_account_passes_the_check(
     assert config.imap.secret().get_secret_value() == login.password
     assert login.password not in (tmp_path / "ada.toml").read_text()
     commands = re.findall(r"^  (rsvpd .*?)\s+# ", result.output, re.MULTILINE)
-    assert commands == ["rsvpd check ada.toml", "rsvpd replay --config ada.toml --imap", "rsvpd run ada.toml"]
+    assert commands == ["rsvpd check --probe ada.toml", "rsvpd replay --config ada.toml --imap", "rsvpd run ada.toml"]
     checked = rsvpd(*commands[0].split()[1:])
     assert checked.exit_code == 0, checked.output
     assert rsvpd(*commands[1].split()[1:]).exit_code == 0
@@ -464,16 +466,16 @@ def test_where_no_password_is_needed_the_file_says_where_to_sign_in(
     assert "waits for you to sign in; run: rsvpd login ada.toml" in checked.output
 
 
-def test_a_file_that_cannot_be_made_is_told_in_a_line(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_made_is_told_before_anything_is_asked(tmp_path: Path) -> None:
     (tmp_path / "ada.toml").symlink_to("nowhere")
     (tmp_path / "file").touch()
 
-    results = [rsvpd("init", "--address", ADA, "--offline", "--output", to) for to in ("ada.toml", "file/ada.toml")]
+    results = [rsvpd("init", "--output", to) for to in ("ada.toml", "file/ada.toml")]
 
     assert [result.exit_code for result in results] == [1, 1]
-    assert [result.output.splitlines()[-1] for result in results] == [
-        "rsvpd: ada.toml cannot be made: File exists",
-        "rsvpd: file cannot be made: File exists",
+    assert [result.output for result in results] == [
+        "rsvpd: ada.toml is there already, and stays as it is; name another with --output\n",
+        f"rsvpd: no file can be made in {tmp_path / 'file'}; name another place with --output\n",
     ]
     assert not (tmp_path / "nowhere").exists()
 

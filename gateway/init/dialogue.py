@@ -75,8 +75,11 @@ def init(wish: Wish, path: Path, terminal: Terminal, world: World | None) -> Non
     """
     if not str(path).isprintable():
         raise NotWritten(f"{str(path)!r} is no name for a file that others have to type")
-    if path.exists():
+    if os.path.lexists(path):
         raise NotWritten(f"{path} is there already, and stays as it is; name another with --output")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):  # before anything is asked
+        raise NotWritten(f"no file can be made in {nearest}; name another place with --output")
     with ExitStack() as undo:
         draft, hints, signs_in = _drawn(wish, path, terminal, world, undo)
         text = written(draft)
@@ -291,7 +294,7 @@ def _next(path: Path, *, signs_in: bool) -> Iterator[str]:
     """The next three commands, each with what it is for."""
     file = shlex.quote(str(path))
     commands = [
-        (f"rsvpd check {file}", "every fault, both logins, and whose word can be believed"),
+        (f"rsvpd check --probe {file}", "every fault, and a mail to yourself: whose word can be believed"),
         (f"rsvpd replay --config {file} --imap", "what it would have made of your inbox; sends and marks nothing"),
         (f"rsvpd run {file}", "the service, in draft mode: its answers lie in your Drafts folder"),
     ]
