@@ -19,12 +19,13 @@ from gateway.owner import for_reading
 from gateway.pipeline import Owner, judge
 from tests.notifications import MX, linkedin
 
+_NOTE = "Hi Ada, your talk on tides was a pleasure. May I send you my data? Bob"
 SIZE = 60_000  # bytes of the HTML part
 
 
-def notification(*, text: bool) -> bytes:
+def notification(*, text: bool, name: str = "Bob Stranger", slug: str | None = None) -> bytes:
     """A notification with a padded HTML part of SIZE, and a text part or none."""
-    plain = linkedin("Bob Stranger", note="Hi Ada, your talk on tides was a pleasure. May I send you my data? Bob")
+    plain = linkedin(name, slug=slug, note=_NOTE)
     head, _, body = plain.partition(b"\r\n\r\n")
     head = head.replace(
         b"Content-Type: text/plain; charset=UTF-8", b'Content-Type: multipart/alternative; boundary="b"'
