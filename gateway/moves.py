@@ -99,11 +99,7 @@ class Moves:
             take_in(mail.raw, replace(since, uid=mail.uid), self.journal, now)
             entry = self.journal.entry_of(mail_key(mail.raw))
             if entry.state is State.NEW:
-                try:
-                    process(entry, self.owner, self.journal, now)
-                except DnsAway as exc:
-                    told = LogEvent.POSTPONED.of(entry=entry.key[:8])
-                    log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=told)
+                process([entry], self.owner, self.journal, now)
             yield Sighting(verdict, since.folder, mail.uid, self.journal.entry(entry.id))
 
     # Deciding

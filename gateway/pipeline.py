@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 PAUSED = "paused"  # the journal's fact that stops all sending
 FAULTY = "faulty-settings"  # the journal's fact of why changed settings are not in force
 BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
+_AT_ONCE = 20  # mails judged in one transaction
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
@@ -105,20 +106,25 @@ def judge(mail: Mail, owner: Owner, files: Files, *, words: str | None = None) -
 
     `words` are what the inviter wrote later, in place of the note.
     """
+    found = look_into(mail, owner, words=words)
+    return found if isinstance(found, Judgement) else judge_findings(found, owner, files)
+
+
+def look_into(mail: Mail, owner: Owner, *, words: str | None = None) -> Findings | Judgement:
+    """What a mail says, whatever other mails there are; of no notification, the judgement, which is always the same."""
     notification = recognise(mail)
     if notification is None:
         decision = _COMMANDED if commands.read(mail, owner.policy.addresses) else _NO_NOTIFICATION
         return Judgement(case="", decision=decision, provenance=owner.authenticate(mail))
     invites = notification.kind in INVITES
     note = owner.read(notification if words is None else replace(notification, note=words))
-    findings = Findings(
+    return Findings(
         notification=notification,
         provenance=owner.authenticate(mail),
         note=note if invites else Note(NoteKind.DEFAULT, None, language=note.language),
         dossier=owner.look_up(notification.inviter or Person(), note) if invites else _NOBODY,
         malformed=(*mail.defects, *unlike_an_invitation(mail)),
     )
-    return judge_findings(findings, owner, files)
 
 
 def judge_findings(findings: Findings, owner: Owner, files: Files) -> Judgement:
@@ -152,49 +158,119 @@ def take_in(raw: bytes, place: Place | None, journal: Journal, now: datetime) ->
     return journal.take_in(mail_key(raw), raw, place, now)
 
 
-def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
-    """Judge a mail that was taken in and write down what follows; DnsAway leaves it for later."""
-    if journal.begin_reading(entry) > MOST_TRIES:
-        journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
-        return
-    try:
+def process(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetime) -> None:
+    """Judge mails that were taken in, and write down what follows for all of them at once.
+
+    What depends on a name server that does not answer is left for later.
+    """
+    read = []
+    for entry in _begin(batch, journal, now):
+        try:
+            read.append(_read(entry, owner, journal, now))
+        except DnsAway as exc:
+            journal.forgive_reading(entry)
+            postponed(entry, exc)
+    told = []
+    with journal.together() as together:
+        for one in filter(None, read):
+            try:
+                told.append(_conclude(one, owner, together, now))
+            except DnsAway as exc:
+                together.forgive_reading(one.entry)
+                postponed(one.entry, exc)
+    for line in filter(None, told):
+        log.info("%s %s -> %s", line["entry"], line["network"], line["verdict"], extra=LogEvent.JUDGED.of(**line))
+
+
+def postponed(entry: Entry, exc: DnsAway) -> None:
+    """Tell of a mail that cannot be judged now."""
+    log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
+
+
+def portions(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Mails to be judged at once: some at a time, and by itself one whose reading ended the program, perhaps."""
+    untried = [entry for entry in entries if not entry.tries]
+    yield from (untried[start : start + _AT_ONCE] for start in range(0, len(untried), _AT_ONCE))
+    yield from ([entry] for entry in entries if entry.tries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A mail that was read, and what it says by itself."""
+
+    entry: Entry
+    mail: Mail
+    found: Findings | Judgement
+
+
+def _begin(batch: Sequence[Entry], journal: Journal, now: datetime) -> list[Entry]:
+    """Count the try on disk before the mails are read; those that may be."""
+    journal.begin_reading(batch)
+    for entry in batch:
+        if entry.tries >= MOST_TRIES:
+            journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
+    return [entry for entry in batch if entry.tries < MOST_TRIES]
+
+
+def _read(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> _Read | None:
+    """A mail and what it says; None when it cannot be read, and was set aside. DnsAway when it cannot be told now."""
+    with _setting_aside(entry, journal, now):
         mail = parse(journal.raw(entry) or b"")
+        try:
+            return _Read(entry, mail, look_into(mail, owner))
+        except Unreadable as exc:
+            if exc.network:
+                _lose_sight(mail, f"{exc.network}: {exc}", owner, journal, now)
+            raise
+    return None
+
+
+def _conclude(read: _Read, owner: Owner, journal: Journal, now: datetime) -> dict[str, object] | None:
+    """Write down what follows from a mail that was read; what the log is to tell of it, None when it was set aside."""
+    entry, mail, found = read.entry, read.mail, read.found
+    files = JournalFiles(journal)
+    with _setting_aside(entry, journal, now):
         _hear_of_bounces(mail, journal, now)
-        judgement = judge(mail, owner, JournalFiles(journal))
+        judgement = found if isinstance(found, Judgement) else judge_findings(found, owner, files)
         heard = _hear(mail, entry, judgement, owner, journal, now)
+        case = files.case(judgement.findings.notification) if judgement.case and judgement.findings else None
+        ruling = rule_on(judgement, case, mail.date, owner, now)
+        ruling = replace(
+            ruling,
+            why=heard or ruling.why,
+            answers=mail.message_id,
+            policy=owner.policy_fingerprint,
+            letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
+        )
+        told = account(judgement, None)
+        journal.judged(entry, judgement, told, ruling, now)
+        if judgement.findings and judgement.findings.provenance.authentic is Authentic.PASS:
+            regain(journal, Sense.LAYOUT)
+        decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
+        return {
+            "entry": entry.key[:8],
+            "network": network,
+            "verdict": decision.verdict,
+            "rule": decision.rule,
+            "state": ruling.state,
+        }
+    return None
+
+
+@contextmanager
+def _setting_aside(entry: Entry, journal: Journal, now: datetime) -> Iterator[None]:
+    """Keep a mail for the owner to see that we cannot read or cope with: it must not stop the others."""
+    try:
+        yield
+    except (DnsAway, JournalFailed):
+        raise
     except (Unreadable, Ambiguous) as exc:
         log.warning("%s unreadable: %s", entry.key[:8], exc, extra=LogEvent.UNREADABLE.of(entry=entry.key[:8]))
-        if isinstance(exc, Unreadable) and exc.network:
-            _lose_sight(mail, f"{exc.network}: {exc}", owner, journal, now)
         journal.set_aside(entry, str(exc), now)
-        return
-    except DnsAway:
-        journal.forgive_reading(entry)
-        raise
-    except JournalFailed:
-        raise
-    except Exception as exc:  # one mail that we cannot cope with must not stop the others
+    except Exception as exc:
         told = LogEvent.FAULT.of(entry=entry.key[:8])
         log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8], extra=told)
         journal.set_aside(entry, f"a fault of rsvpd's own ({type(exc).__name__}); the log has the details", now)
-        return
-    case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
-    ruling = rule_on(judgement, case, mail.date, owner, now)
-    ruling = replace(
-        ruling,
-        why=heard or ruling.why,
-        answers=mail.message_id,
-        policy=owner.policy_fingerprint,
-        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-    )
-    journal.judged(entry, judgement, account(judgement, None), ruling, now)
-    if judgement.findings and judgement.findings.provenance.authentic is Authentic.PASS:
-        regain(journal, Sense.LAYOUT)
-    decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
-    told = LogEvent.JUDGED.of(
-        entry=entry.key[:8], network=network, verdict=decision.verdict, rule=decision.rule, state=ruling.state
-    )
-    log.info("%s %s -> %s", entry.key[:8], network, decision.verdict, extra=told)
 
 
 def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
@@ -267,18 +343,25 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
     return Ruling(State.DUE, recipient=reply.to)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JournalFiles:
-    """The journal's cases as judge() wants them."""
+    """The journal's cases as judge() wants them for one mail."""
 
     journal: Journal
+    _found: tuple[Notification, Case | None] | None = None  # each look is a query
+
+    def case(self, notification: Notification) -> Case | None:
+        """The case that the mail continues."""
+        if self._found is None or self._found[0] is not notification:
+            self._found = notification, self.journal.find_case(notification)
+        return self._found[1]
 
     def name(self, notification: Notification) -> str:
-        found = self.journal.find_case(notification)
+        found = self.case(notification)
         return found.name if found else "new"
 
     def earlier(self, notification: Notification) -> int:
-        return self.journal.earlier(notification)
+        return self.journal.earlier(notification, self.case(notification))
 
 
 class Post(Protocol):

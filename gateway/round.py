@@ -23,11 +23,23 @@ from gateway.filing import ANSWERED, Filing
 from gateway.imap import Selected, Session
 from gateway.journal import Journal
 from gateway.mail import found_by, parse
-from gateway.model import Entry, Place, State
+from gateway.model import Place, State
 from gateway.moves import Moves
 from gateway.networks import criteria
 from gateway.orders import Orders
-from gateway.pipeline import PAUSED, Owner, Post, bound_by, deliver, judge_again, process, retry_after, take_in
+from gateway.pipeline import (
+    PAUSED,
+    Owner,
+    Post,
+    bound_by,
+    deliver,
+    judge_again,
+    portions,
+    postponed,
+    process,
+    retry_after,
+    take_in,
+)
 from gateway.records import Records
 from gateway.review import decided, rhythm_of, written
 from gateway.steps import Steps
@@ -256,10 +268,11 @@ class Round:
                 *session.look(commands.SEARCH, since_uid=last + 1, senders=self.config.me.addresses),
             }
         )
-        for mail in session.fetch(found, largest=LARGEST_MAIL):
+        for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()
-            place = Place(folder, selected.uidvalidity, mail.uid)
-            take_in(mail.raw, place, self.journal, self.clock())
+            with self.journal.together() as together:
+                for mail in batch:
+                    take_in(mail.raw, Place(folder, selected.uidvalidity, mail.uid), together, self.clock())
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
@@ -286,8 +299,9 @@ class Round:
         """Judge what came in; the ids of the entries."""
         self._heed()
         new = self.journal.entries(State.NEW)
-        for entry in new:
-            self._with_names(process, entry)
+        for batch in portions(new):
+            self.steps.take()
+            process(batch, self.owner, self.journal, self.clock())
         return frozenset(entry.id for entry in new)
 
     def _judge_again(self, judged: Container[int], *, fresh: bool) -> None:
@@ -301,7 +315,11 @@ class Round:
             return
         for entry in self.journal.open_to_change():
             if entry.policy != under or entry.id not in judged:
-                self._with_names(judge_again, entry)
+                self.steps.take()
+                try:
+                    judge_again(entry, self.owner, self.journal, self.clock())
+                except DnsAway as exc:
+                    postponed(entry, exc)
         self.journal.set_fact(JUDGED_UNDER, under)
 
     def _heed(self) -> None:
@@ -315,13 +333,6 @@ class Round:
     @property
     def _orders(self) -> Orders:
         return Orders(self.config, self.owner, self.journal, self._post, self.clock)
-
-    def _with_names(self, judging: Callable[[Entry, Owner, Journal, datetime], None], entry: Entry) -> None:
-        self.steps.take()
-        try:
-            judging(entry, self.owner, self.journal, self.clock())
-        except DnsAway as exc:
-            log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
 
     # Sending
 

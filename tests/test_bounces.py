@@ -82,7 +82,7 @@ def arrives(journal: Journal, raw: bytes) -> None:
     config = Config.model_validate({"me": {"name": "Ada Miller", "addresses": "ada@example.org"}})
     take_in(raw, None, journal, NOW)
     for entry in journal.entries(State.NEW):
-        process(entry, for_service(config, journal), journal, NOW)
+        process([entry], for_service(config, journal), journal, NOW)
 
 
 def test_a_report_names_the_letters_that_failed() -> None:

@@ -139,7 +139,7 @@ def outcome(path: Path) -> list[tuple[str, bytes]]:
             ada = for_service(ADA, journal)
             journal.recover(now)
             for entry in journal.entries(State.NEW):
-                process(entry, ada, journal, now)
+                process([entry], ada, journal, now)
             for entry in journal.hold_over(now):
                 journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
             for entry in journal.due(now):
@@ -241,7 +241,7 @@ def test_a_mail_that_was_changed_in_the_journal_is_not_judged(tmp_path: Path) ->
     (entry,) = journal.entries(State.NEW)
 
     with pytest.raises(JournalFailed, match="was changed"):
-        process(entry, for_service(ADA, journal), journal, NOW)
+        process([entry], for_service(ADA, journal), journal, NOW)
 
 
 # A mail that kills
@@ -274,7 +274,7 @@ def judge_all(path: Path) -> None:
         return ada.read(notification)
 
     for entry in journal.entries(State.NEW):
-        process(entry, replace(ada, read=read), journal, NOW)
+        process([entry], replace(ada, read=read), journal, NOW)
 
 
 def died(work: Callable[[], None]) -> bool:

@@ -155,7 +155,7 @@ def settled(config: Config, count: int) -> Callable[[], bool]:
     def done() -> bool:
         every = journal.entries(*State)
         pending = [e for e in every if e.state in (State.NEW, State.DUE, State.SENDING, State.DOT)]
-        return len(every) >= count and not pending and not journal.unfiled() and not journal.uncopied()
+        return len(every) >= count and not pending and not any(journal.unfiled("INBOX")) and not journal.uncopied()
 
     return done
 

@@ -32,7 +32,6 @@ _TRIES = 5  # of a command for mails that another session keeps removing
 _MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
 _KEYWORD = re.compile(r"\$?[A-Za-z0-9_.-]+")
 _GONE = re.compile(r"EXPUNGEISSUED|no longer exist|no such message|expunged", re.IGNORECASE)
-_APPENDED = re.compile(rb"\[APPENDUID \d+ (\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +211,18 @@ class Session:
 
     def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
         """The mails that are still there, flags untouched; of those over `largest` bytes the header alone."""
+        for batch in self.fetch_together(uids, largest=largest):
+            yield from batch
+
+    def fetch_together(self, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
+        """The same, as many at once as came in one answer or two."""
         for batch in self._batches(uids):
             small = [uid for uid, size in batch if size <= largest]
             big = [uid for uid, size in batch if size > largest]
-            yield from self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True)
-            yield from self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False)
+            yield [
+                *self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True),
+                *self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False),
+            ]
 
     def headers(self, uids: Sequence[int], fields: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """The named header fields of the mails that are still there, as they stand there."""
@@ -329,15 +335,19 @@ class Session:
             with told(f"marking in {self._folder!r} on {self.place}"):
                 self._on_what_is_left(part, lambda left: self._client.add_flags(left, [flag.encode()], silent=True))
 
-    def append(self, folder: str, message: bytes, flags: Iterable[str] = ()) -> int | None:
-        """Add a mail of ours to a folder; its UID where the server tells it."""
+    def append(self, folder: str, messages: Sequence[bytes], flags: Iterable[str] = ()) -> None:
+        """Add mails of ours to a folder, with the same flags; in one command where the server can (RFC 3502)."""
+        path, marks = self._folders.path(folder), [flag.encode() for flag in flags]
+        self.step()
         with told(f"adding to {folder!r} on {self.place}"):
             try:
-                said = self._client.append(self._folders.path(folder), message, [flag.encode() for flag in flags])
+                if len(messages) > 1 and self._client.has_capability("MULTIAPPEND"):
+                    self._client.multiappend(path, [{"msg": message, "flags": marks} for message in messages])
+                    return
+                for message in messages:
+                    self._client.append(path, message, marks)
             except IMAPClientError as exc:
                 raise self._folders.missing(folder, exc) or exc from None
-        found = _APPENDED.search(said)
-        return int(found[1]) if found else None
 
     # Listening
 

@@ -5,7 +5,7 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,13 +23,14 @@ from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
 from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
 from gateway.journal.shelves import Policies, Weeks
-from gateway.journal.store import Store, append, first_broken_event
+from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
 from gateway.journal.words import StandingWords
 from gateway.model import Case, Entry, Judgement, Limits, Notification, Place, Ruling, State, Verdict
 from gateway.people.keys import address_key
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
+_AT_ONCE = 200  # mails
 _ALIVE = "alive"  # the fact of having looked last
 
 
@@ -135,17 +136,16 @@ class Journal:
         with self.store.read() as connection:
             return casebook.find(connection, self.owner, notification)
 
-    def earlier(self, notification: Notification) -> int:
-        """How many other cases of this person ended in a decline."""
+    def earlier(self, notification: Notification, own: Case | None) -> int:
+        """How many cases of this person ended in a decline, beside the mail's own."""
         with self.store.read() as connection:
-            own = casebook.find(connection, self.owner, notification)
             return casebook.earlier_declines(connection, self.owner, notification, own)
 
-    def begin_reading(self, entry: Entry) -> int:
-        """Count a try before the mail is read, so that one that kills the process is set aside in the end."""
+    def begin_reading(self, batch: Sequence[Entry]) -> None:
+        """Count a try before mails are read, so that one that kills the process is set aside in the end."""
+        ids = [entry.id for entry in batch]
         with self.store.write() as connection:
-            connection.execute(update(entries).where(entries.c.id == entry.id).values(tries=entries.c.tries + 1))
-        return entry.tries + 1
+            connection.execute(update(entries).where(entries.c.id.in_(ids)).values(tries=entries.c.tries + 1))
 
     def forgive_reading(self, entry: Entry) -> None:
         """Take a try back that ended for no fault of the mail's."""
@@ -325,11 +325,13 @@ class Journal:
             entries.c.filed != folder,
         )
 
-    def filed(self, entry: Entry, folder: str, now: datetime) -> None:
-        """Note in which folder a mail lies now."""
+    def filed(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
+        """Note in which folder mails lie now."""
+        ids = [entry.id for entry in mails]
+        happened = [{"what": "filed", "why": folder, "entry_id": entry_id, "case_id": None} for entry_id in ids]
         with self.store.write() as connection:
-            connection.execute(update(entries).where(entries.c.id == entry.id).values(filed=folder))
-            self._append(connection, now, "filed", folder, entry.id, None)
+            connection.execute(update(entries).where(entries.c.id.in_(ids)).values(filed=folder))
+            append_all(connection, happened, owner=self.owner, at=now)
 
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
@@ -350,9 +352,13 @@ class Journal:
         """Answers that may go out now."""
         return self._find(entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= now))
 
-    def unfiled(self) -> list[Entry]:
-        """Judged mails that lie in the mailbox where they came in."""
-        return self._find(entries.c.state != State.NEW, entries.c.uid.is_not(None), entries.c.filed.is_(None))
+    def unfiled(self, folder: str) -> Iterator[list[Entry]]:
+        """Judged mails that lie in a folder where they came in, some at a time."""
+        last = 0
+        conditions = (entries.c.state != State.NEW, entries.c.folder == folder, entries.c.filed.is_(None))
+        while found := self._find(*conditions, entries.c.id > last, limit=_AT_ONCE):
+            yield found
+            last = found[-1].id
 
     def openers(self) -> dict[int, Entry]:
         """The mail that opened each case, by the case's id."""
@@ -457,14 +463,24 @@ class Journal:
         with self.store.read() as connection:
             return [(f"c{row.number}", row.why) for row in connection.execute(query)]
 
-    def _find(self, *conditions: ColumnElement[bool]) -> list[Entry]:
+    def _find(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
         with self.store.read() as connection:
-            return _entries.find(connection, self.owner, *conditions)
+            return _entries.find(connection, self.owner, *conditions, limit=limit)
 
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""
         with self.store.read() as connection:
             return casebook.listing(connection, self.owner)
+
+    def verdicts(self, mails: Collection[Entry]) -> dict[int, Verdict]:
+        """How their cases stand, by the mails' ids; without those that belong to none."""
+        query = (
+            select(entries.c.id, cases.c.verdict)
+            .join(cases, entries.c.case_id == cases.c.id)
+            .where(entries.c.id.in_([entry.id for entry in mails]))
+        )
+        with self.store.read() as connection:
+            return {row.id: Verdict(row.verdict) for row in connection.execute(query)}
 
     def case(self, name: str) -> Case | None:
         """The case called "c17"."""

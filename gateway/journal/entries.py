@@ -93,13 +93,14 @@ def _entry(row: RowMapping) -> Entry:
     )
 
 
-def find(connection: Connection, owner: str, *conditions: ColumnElement[bool]) -> list[Entry]:
+def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
     """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
     query = (
         select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number)
         .outerjoin(cases, entries.c.case_id == cases.c.id)
         .where(entries.c.owner == owner, *conditions)
         .order_by(entries.c.id)
+        .limit(limit)
     )
     return [row_to_entry(row) for row in connection.execute(query).mappings()]
 

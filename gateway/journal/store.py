@@ -6,7 +6,7 @@ import functools
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -53,10 +53,10 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that alone may write to the owner's rows; on return it is on disk."""
-        if self._within is not None:
-            yield self._within
-            return
         try:
+            if self._within is not None:
+                yield self._within
+                return
             with self.engine.begin() as connection:
                 if self.engine.dialect.name == "postgresql":
                     # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
@@ -68,10 +68,10 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        if self._within is not None:
-            yield self._within
-            return
         try:
+            if self._within is not None:
+                yield self._within
+                return
             with self.engine.connect().execution_options(**{_READS: True}) as connection:
                 yield connection
         except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
@@ -182,11 +182,21 @@ def append(
     case_id: int | None = None,
 ) -> None:
     """Add an event; its hash covers the owner's event before it, so that none can be taken out unseen."""
-    before = connection.execute(
-        select(events.c.hash).where(events.c.owner == owner).order_by(events.c.id.desc()).limit(1)
-    ).scalar()
-    row = {"owner": owner, "at": at, "what": what, "why": why, "entry_id": entry_id, "case_id": case_id}
-    connection.execute(insert(events).values(**row, hash=link(before or "", row)))
+    happened = {"what": what, "why": why, "entry_id": entry_id, "case_id": case_id}
+    append_all(connection, [happened], owner=owner, at=at)
+
+
+def append_all(connection: Connection, happened: Iterable[dict[str, Any]], *, owner: str, at: datetime) -> None:
+    """Add events of one moment in their order: each with `what`, `why`, `entry_id` and `case_id`."""
+    last = select(events.c.hash).where(events.c.owner == owner).order_by(events.c.id.desc()).limit(1)
+    before = connection.execute(last).scalar() or ""
+    rows = []
+    for one in happened:
+        row = {"owner": owner, "at": at, **one}
+        before = link(before, row)
+        rows.append({**row, "hash": before})
+    if rows:
+        connection.execute(insert(events), rows)
 
 
 def first_broken_event(connection: Connection, owner: str) -> int | None:

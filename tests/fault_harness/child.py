@@ -78,4 +78,5 @@ def _settled(journal: Journal, now: datetime, mails: int) -> bool:
     answers = [entry for entry in every if entry.reply and entry.reply.channel is not Channel.PASTE]
     waits = [entry for entry in every if entry.state in (State.NEW, State.SENDING, State.DOT)]
     due = [entry for entry in answers if entry.state is State.DUE and (entry.not_before or now) <= now]
-    return len(every) >= mails and not waits and not due and not journal.unfiled() and not journal.uncopied()
+    unfiled = any(journal.unfiled("INBOX"))
+    return len(every) >= mails and not waits and not due and not unfiled and not journal.uncopied()
