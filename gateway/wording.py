@@ -202,10 +202,14 @@ class Phrases:
     def find(self, text: str) -> Iterator[tuple[Phrase, re.Match[str]]]:
         """Each phrase that stands in a bare text, and where."""
         tried: set[int] = set()
-        words = {_ANY, *WORD.findall(text.lower())}
-        beginnings = {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)}
-        for key in self._by_key.keys() & (words | beginnings):
+        for key in self._by_key.keys() & _keys_of(text):
             for phrase in self._by_key[key]:
                 if id(phrase) not in tried:
                     tried.add(id(phrase))
                     yield from ((phrase, found) for found in islice(phrase.pattern.finditer(text), _OFTEN))
+
+
+@lru_cache(maxsize=4)  # a note is looked through for several kinds of phrases
+def _keys_of(text: str) -> frozenset[str]:
+    words = {_ANY, *WORD.findall(text.lower())}
+    return frozenset(words | {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)})
