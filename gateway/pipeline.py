@@ -52,6 +52,7 @@ log = logging.getLogger(__name__)
 
 PAUSED = "paused"  # the journal's fact that stops all sending
 FAULTY = "faulty-settings"  # the journal's fact of why changed settings are not in force
+BLIND = "blind"  # the journal's fact of since when the mailbox cannot be looked at, and why
 BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked

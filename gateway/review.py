@@ -8,7 +8,8 @@ from gateway.commands import links_of
 from gateway.commands.verbs import Verb
 from gateway.config import Config
 from gateway.deeds import carry_out
-from gateway.digest import Facts, Rhythm, Summary, as_mail, compose, gather, summarise
+from gateway.digest import Facts, Rhythm, Summary, as_mail, compose, gather, summarise, texts_to_decline
+from gateway.digest.items import Links
 from gateway.digest.words import words
 from gateway.errors import SendUncertain
 from gateway.explain import findings_in
@@ -17,6 +18,7 @@ from gateway.journal.index import PeopleIndex
 from gateway.letter import summary_id
 from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
 from gateway.orders import SENT_BY_HAND
+from gateway.owner import for_service, post_of
 from gateway.state import secret_of
 from gateway.suggest import Decided
 
@@ -54,7 +56,12 @@ def waits(entry: Entry, verdict: str) -> bool:
 
 def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:
     """A week's summary to look at; ValueError when there is no such week."""
-    return summarise(compose(_facts(config, journal, week, now), words(config.me.language), {}))
+    return _summary(config, journal, _facts(config, journal, week, now), {})
+
+
+def _summary(config: Config, journal: Journal, facts: Facts, links: Links) -> Summary:
+    texts = texts_to_decline(facts.entries, for_service(config, journal))
+    return summarise(compose(facts, words(config.me.language), links, texts=texts))
 
 
 def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
@@ -65,13 +72,11 @@ def _facts(config: Config, journal: Journal, name: str | None, now: datetime) ->
 
 def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
     """Send a summary to the owner, beside the one that comes by itself; ValueError when there is no such week."""
-    from gateway.owner import post_of
-
     facts, secret = _facts(config, journal, week, now), secret_of(journal)
     owner = Mailbox(config.me.name, config.me.addresses[0])
     to = config.digest.to or owner.address
-    links = links_of((*facts.entries, *facts.came_back), secret, owner.address, now)
-    found = summarise(compose(facts, words(config.me.language), links))
+    links = links_of(facts.people, secret, owner.address, now)
+    found = _summary(config, journal, facts, links)
     message_id = summary_id(secret, now.isoformat(), owner.domain)
     message = as_mail(found, owner=owner, to=to, week=facts.week, message_id=message_id, now=now)
     journal.set_fact(SENT_BY_HAND, now.isoformat())

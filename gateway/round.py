@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from gateway import bounces, commands, conversation
 from gateway.config import Config
-from gateway.digest import Facts, Rhythm, Week, as_mail, compose, gather, summarise
+from gateway.digest import Contents, Rhythm, Summary, Week, as_mail, compose, gather, summarise, texts_to_decline
 from gateway.digest.words import words
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
 from gateway.filing import ANSWERED, Filing
@@ -24,7 +24,18 @@ from gateway.model import Entry, Place, State
 from gateway.moves import Moves
 from gateway.networks import criteria
 from gateway.orders import Orders
-from gateway.pipeline import PAUSED, Owner, Post, bound_by, deliver, judge_again, process, retry_after, take_in
+from gateway.pipeline import (
+    BLIND,
+    PAUSED,
+    Owner,
+    Post,
+    bound_by,
+    deliver,
+    judge_again,
+    process,
+    retry_after,
+    take_in,
+)
 from gateway.records import Records
 from gateway.review import decided
 from gateway.suggest import suggest
@@ -87,9 +98,13 @@ class Round:
         """Do all that is to do; the seconds until the next round at the latest."""
         try:
             wait = self._run()
-        except MailboxFailed:
+        except MailboxFailed as exc:
             self.close()
+            if self.journal.fact(BLIND) is None:
+                self.journal.set_fact(BLIND, f"{self.clock().isoformat()} {exc}")
             raise
+        if self.journal.fact(BLIND) is not None:
+            self.journal.set_fact(BLIND, None)
         self._sound = True
         return wait
 
@@ -246,22 +261,23 @@ class Round:
         for week in self._rhythm.over_since(max(began, now - _LATEST_SUMMARY), now):
             if not self.journal.weeks.claim(week.name, now):
                 continue
-            facts = self._facts(week, now)
-            if not (facts.entries or facts.overruled or facts.asleep) and self.config.digest.empty == "skip":
+            contents = self._contents(week, now)
+            if contents.empty and self.config.digest.empty == "skip":
                 self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
-            elif not self._post_digest(facts, now):
+            elif not self._post_digest(week, summarise(contents), now):
                 return  # the mail server takes nothing now
 
-    def _facts(self, week: Week, now: datetime) -> Facts:
-        return gather(self.journal, self.records.index, week, self._rhythm, now)
-
-    def _post_digest(self, facts: Facts, now: datetime) -> bool:
-        """Send a summary; False when it surely did not go out and its week is free again."""
-        owner, week = self.owner.sender, facts.week
-        to = self.config.digest.to or owner.address
-        links = commands.links_of((*facts.entries, *facts.came_back), self.owner.secret, owner.address, now)
+    def _contents(self, week: Week, now: datetime) -> Contents:
+        facts = gather(self.journal, self.records.index, week, self._rhythm, now)
+        links = commands.links_of(facts.people, self.owner.secret, self.owner.sender.address, now)
         suggested = len(suggest(decided(self.journal), self.owner.policy))
-        summary = summarise(compose(facts, words(self.config.me.language), links, suggested=suggested))
+        texts = texts_to_decline(facts.entries, self.owner)
+        return compose(facts, words(self.config.me.language), links, texts=texts, suggested=suggested)
+
+    def _post_digest(self, week: Week, summary: Summary, now: datetime) -> bool:
+        """Send a summary; False when it surely did not go out and its week is free again."""
+        owner = self.owner.sender
+        to = self.config.digest.to or owner.address
         message_id = summary_id(self.owner.secret, week.name, owner.domain)
         message = as_mail(summary, owner=owner, to=to, week=week, message_id=message_id, now=now)
         try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -13,12 +15,13 @@ from gateway.journal import Journal
 from gateway.journal.conversation import Outcome
 from gateway.journal.index import PeopleIndex
 from gateway.model import Entry, Verdict
-from gateway.pipeline import FAULTY, PAUSED
+from gateway.pipeline import BLIND, FAULTY, PAUSED
 
-EARLIER_WEEKS = 7  # beside the summary's own in the chart
+EARLIER_WEEKS = 11  # beside the summary's own in the chart, and that letters are counted of
 _LONGEST_QUIET = timedelta(days=14)  # no invitation for less is never worth a word
 _UNUSUAL = 4  # times the usual gap
 _GAPS = 5  # as many must be known before anything is usual
+_PASSING = timedelta(hours=1)  # a mailbox that is away for less is not worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class WeekCount:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source of records that cannot be read now."""
+    """A source that cannot be read now."""
 
     name: str
     read: datetime | None  # when it was last read to the end
@@ -53,33 +56,54 @@ class Facts:
     moved: Sequence[tuple[str, str]] = ()  # a case and from what to what, by another policy or other records
     overruled: Sequence[tuple[str, str]] = ()  # a case and by which move or command the owner decided it
     wrote: Sequence[tuple[str, str]] = ()  # a case and what its inviter answered
+    opened_by: Mapping[str, Entry] = field(default_factory=dict)  # the first mails of these three, by case
     sources: Sequence[Source] = ()
+    mailbox: Source | None = None  # the owner's mailbox, when it cannot be looked at
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
-    outcomes: Sequence[Outcome] = ()  # of all letters so far, a template each
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
+    outcomes: Sequence[Outcome] = ()  # of the letters of these weeks
     paused: bool = False
     faulty: str = ""  # why changed settings are not in force
     asleep: bool = False  # nothing was looked at in the whole week: the program did not run
 
+    @property
+    def people(self) -> tuple[Entry, ...]:
+        """The mails of all whom the summary may speak of."""
+        return (*self.entries, *self.came_back, *self.opened_by.values())
+
 
 def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now: datetime) -> Facts:
     """Ask the journal; `now` in UTC."""
+    weeks = _weeks_before(week, rhythm)
+    moved = journal.moved(week.start, week.end)
+    overruled = journal.overruled(week.start, week.end)
+    wrote = journal.answered(week.start, week.end)
     return Facts(
         week=week,
         rhythm=rhythm,
         entries=journal.between(week.start, week.end),
         came_back=journal.came_back(week.start, week.end),
-        moved=journal.moved(week.start, week.end),
-        overruled=journal.overruled(week.start, week.end),
-        wrote=journal.answered(week.start, week.end),
+        moved=moved,
+        overruled=overruled,
+        wrote=wrote,
+        opened_by=journal.first_mails({case for case, _ in (*moved, *overruled, *wrote)}),
         sources=[Source(one.source, one.read, one.fault) for one in index.sources() if one.fault],
+        mailbox=mailbox_away(journal.fact(BLIND), now),
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
-        outcomes=journal.outcomes(),
-        history=_history(journal, week, rhythm),
+        history=count_weeks([*weeks, week], journal.opened(weeks[0].start, week.end)),
+        outcomes=journal.outcomes(weeks[0].start),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",
         asleep=journal.asleep(week.start, week.end),
     )
+
+
+def mailbox_away(fact: str | None, now: datetime) -> Source | None:
+    """The mailbox as a source that cannot be read; None when it can, or could but a moment ago."""
+    since, _, why = (fact or "").partition(" ")
+    if not since or now - datetime.fromisoformat(since) < _PASSING:
+        return None
+    return Source("", datetime.fromisoformat(since), why)
 
 
 def quiet_since(invitations: Sequence[datetime], now: datetime) -> datetime | None:
@@ -95,18 +119,18 @@ def quiet_since(invitations: Sequence[datetime], now: datetime) -> datetime | No
     return invitations[-1] if quiet > max(_LONGEST_QUIET, usual * _UNUSUAL) else None
 
 
-def _history(journal: Journal, week: Week, rhythm: Rhythm) -> Sequence[WeekCount]:
-    weeks = [week]
-    for _ in range(EARLIER_WEEKS):
+def _weeks_before(week: Week, rhythm: Rhythm) -> list[Week]:
+    weeks = [rhythm.before(week)]
+    while len(weeks) < EARLIER_WEEKS:
         weeks.insert(0, rhythm.before(weeks[0]))
-    opened = journal.opened(weeks[0].start, week.end)
+    return weeks
+
+
+def count_weeks(weeks: Sequence[Week], opened: Sequence[tuple[datetime, Verdict]]) -> list[WeekCount]:
+    """How many of the cases opened fell into each week; the weeks follow each other without a gap."""
+    starts = [week.start for week in weeks]
+    found = Counter((bisect(starts, moment) - 1, verdict) for moment, verdict in opened)
+    verdicts = (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
     return [
-        WeekCount(
-            one,
-            {
-                verdict: sum(one.start <= moment < one.end for moment, its in opened if its is verdict)
-                for verdict in (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
-            },
-        )
-        for one in weeks
+        WeekCount(week, {verdict: found[number, verdict] for verdict in verdicts}) for number, week in enumerate(weeks)
     ]

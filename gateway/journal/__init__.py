@@ -431,9 +431,20 @@ class Journal:
         """Cases in which the inviter wrote back in a span of time, and what."""
         return self._told("answered", start, end)
 
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What became of the letters, a template each."""
-        return self.conversation.outcomes()
+    def outcomes(self, since: datetime) -> tuple[Outcome, ...]:
+        """What became of the letters since a moment, a template each."""
+        return self.conversation.outcomes(since)
+
+    def first_mails(self, names: Collection[str]) -> dict[str, Entry]:
+        """The mails that opened the cases called so ("c17"), by case."""
+        numbers = [int(name.removeprefix("c")) for name in names]
+        opened = (
+            select(func.min(entries.c.id))
+            .join(cases, entries.c.case_id == cases.c.id)
+            .where(cases.c.owner == self.owner, cases.c.number.in_(numbers))
+            .group_by(cases.c.id)
+        )
+        return {entry.case: entry for entry in self._find(entries.c.id.in_(opened)) if entry.case}
 
     def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (
