@@ -274,6 +274,7 @@ def test_outcomes_are_counted_by_template(declined: Desk) -> None:
     declined.round()
 
     assert outcomes(declined) == (Outcome("previous-interaction", 2, 1, 1, 1, 0),)
+    assert declined.journal.outcomes(declined.now + timedelta(days=1)) == ()
 
 
 def test_of_two_people_with_a_name_none_is_taken_for_the_new_connection(declined: Desk) -> None:

@@ -129,6 +129,16 @@ def test_what_the_owner_decided_needs_them_no_more() -> None:
     assert "https://www.linkedin.com/in/p2" in told
 
 
+def test_what_the_records_say_is_not_said_twice() -> None:
+    told = entry(1, "needs-human").judgement
+    assert told is not None
+
+    text = text_of(entry(1, "needs-human", judgement={**told, "because": ["it is unclear", "nobody of this name"]}))
+
+    assert "Why: it is unclear\n  - nobody of this name\n" in text
+    assert "Your records" not in text
+
+
 def test_who_wrote_back_is_told_with_their_words_and_in_no_other_section() -> None:
     letter = entry(2, "decline", State.SENT, reply=reply(Channel.REPLY_TO), verdict=Verdict.HUMAN)
 

@@ -27,12 +27,13 @@ def troubles(facts: Facts, words: Words) -> Iterator[str]:
 
 def _mails(entries: Iterable[Entry], words: Words) -> Iterator[str]:
     """Mails that nothing came of, by reason."""
-    found = Counter(why for entry in entries if (why := _why(entry)))
+    found = Counter(known for entry in entries if (known := _known_by(entry)))
     for (trouble, why), number in found.most_common():
         yield words(f"trouble.{trouble}", number=number, why=shown(why))
 
 
-def _why(entry: Entry) -> tuple[str, str] | None:
+def _known_by(entry: Entry) -> tuple[str, str] | None:
+    """The kind of trouble a mail made and its reason; None for one that made none."""
     if entry.state is State.UNREADABLE:
         return "unreadable", entry.why
     if entry.state is State.NEW:
