@@ -446,6 +446,7 @@ def test_the_commands_a_summary_names_are_understood(language: str) -> None:
     [
         (entry(1, "needs-human"), {"accept", "decline", "decline quietly", "ask why"}),
         (entry(1, "decline", State.SENT, reply=reply(Channel.ADDRESS)), {"accept"}),
+        (entry(1, "decline", State.UNCERTAIN, reply=reply(Channel.ADDRESS)), {"accept"}),
         (entry(1, "decline", State.HELD, reply=reply(Channel.ADDRESS)), {"accept", "decline quietly", "ask why"}),
         (entry(1, "decline", reply=reply(Channel.PASTE)), {"accept", "decline quietly", "ask why"}),
         (entry(1, "decline"), {"accept", "decline", "ask why"}),

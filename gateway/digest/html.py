@@ -168,7 +168,7 @@ def _links(item: Item, words: Words) -> Iterator[Markup]:
     ever = [_link(link, words) for link in item.links if link.verb in _EVER]
     for key, links in (("links", now), ("ever", ever)):
         if links:
-            yield Markup('<p class="{}">{}</p>').format(key, Markup(" ").join(links))
+            yield Markup('<p class="{}">{}</p>').format(key, Markup(" &nbsp;").join(links))
 
 
 def _link(link: AnswerLink, words: Words) -> Markup:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from gateway.commands.verbs import Verb
 from gateway.digest.shown import shown, web_address
 from gateway.digest.words import Words
+from gateway.journal.entries import ON_THE_WIRE
 from gateway.model import AnswerLink, Channel, Entry, State
 
 Links = Mapping[str, tuple[AnswerLink, ...]]  # by case
@@ -98,7 +99,7 @@ class People:
         inviter = account["inviter"] or {}
         # A link in a mail that somebody may have forged is no place to send the owner to.
         proved = account["authentic"] == "pass"
-        pointless = _SAID if entry.state is State.SENT or key == "back" else _POINTLESS.get(key, frozenset())
+        pointless = _SAID if entry.state in ON_THE_WIRE or key == "back" else _POINTLESS.get(key, frozenset())
         return Item(
             case=entry.case or "",
             name=shown(inviter.get("name") or "", _NAME) or self.words("item.nameless"),
