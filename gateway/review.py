@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.commands import links_of
@@ -16,6 +17,7 @@ from gateway.explain import findings_in
 from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex
 from gateway.letter import summary_id
+from gateway.logins import troubles
 from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
 from gateway.orders import SENT_BY_HAND
 from gateway.owner import for_service, post_of
@@ -67,7 +69,8 @@ def _summary(config: Config, journal: Journal, facts: Facts, links: Links) -> Su
 def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
     rhythm = Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
     week = rhythm.named(name) if name else rhythm.running(now)
-    return gather(journal, PeopleIndex(journal.store, journal.owner), week, rhythm, now)
+    facts = gather(journal, PeopleIndex(journal.store, journal.owner), week, rhythm, now)
+    return replace(facts, logins=troubles(config, now))
 
 
 def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gateway import bounces, commands, conversation
+from gateway import bounces, commands, conversation, logins
 from gateway.config import Config
 from gateway.digest import Contents, Rhythm, Summary, Week, as_mail, compose, gather, summarise, texts_to_decline
 from gateway.digest.words import words
@@ -269,6 +269,7 @@ class Round:
 
     def _contents(self, week: Week, now: datetime) -> Contents:
         facts = gather(self.journal, self.records.index, week, self._rhythm, now)
+        facts = replace(facts, logins=logins.troubles(self.config, now))
         links = commands.links_of(facts.people, self.owner.secret, self.owner.sender.address, now)
         suggested = len(suggest(decided(self.journal), self.owner.policy))
         texts = texts_to_decline(facts.entries, self.owner)

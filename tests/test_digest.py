@@ -117,7 +117,7 @@ def test_each_case_stands_in_the_section_it_belongs_to() -> None:
 
 
 def test_what_the_owner_decided_needs_them_no_more() -> None:
-    decided = entry(2, "needs-human")
+    decided = entry(2, "needs-human", verdict=Verdict.DECLINE)
     judged_again = entry(3, "needs-human", verdict=Verdict.ACCEPT)
 
     text = text_of(decided, judged_again, overruled=[("c2", "declined by the owner")], opened_by={"c2": decided})
@@ -127,6 +127,15 @@ def test_what_the_owner_decided_needs_them_no_more() -> None:
     told = section_of(text, "Decided by you")
     assert "c2  Person 2, Cook (linkedin)\n  declined by the owner\n" in told
     assert "https://www.linkedin.com/in/p2" in told
+
+
+def test_what_the_owner_put_aside_for_review_still_needs_them() -> None:
+    aside = entry(2, "decline", verdict=Verdict.HUMAN)
+
+    text = text_of(aside, overruled=[("c2", "moved from Declined to Review")], opened_by={"c2": aside})
+
+    assert "c2 " in section_of(text, "Needs you")
+    assert "c2 " in section_of(text, "Decided by you")
 
 
 def test_what_the_records_say_is_not_said_twice() -> None:
@@ -217,13 +226,17 @@ def test_a_mailbox_that_is_away_is_told_unless_it_only_just_went() -> None:
     assert "since 20 Nov 2026: imap.example.org: no\n  connection." in told
 
 
+def test_a_login_that_ends_soon_is_told_while_there_is_still_one() -> None:
+    assert "your sign-in at Google ends in 5 days" in text_of(logins=["your sign-in at Google ends in 5 days"])
+
+
 def test_the_fate_of_letters_is_told_by_reply() -> None:
     sent = [Outcome("ask-why", 4, 2, 1, 0, 0), Outcome("short", 3, 0, 0, 0, 0)]
 
     text = text_of(entry(1, "decline", State.SENT, reply=reply(Channel.ADDRESS)), outcomes=sent)
 
-    told = section_of(text, "What became of your answers")
-    assert "* ask-why - sent: 4, answered: 2, a connection since: 1\n* short - sent: 3" in told
+    told = section_of(text, "What became of your letters")
+    assert "* ask-why: sent 4, answered 2, connected later 1\n* short: sent 3" in told
 
 
 def test_weeks_are_compared_from_the_first_with_an_invitation() -> None:
@@ -495,7 +508,7 @@ def test_a_flood_of_invitations_leaves_a_mail_that_is_shown_whole() -> None:
 
     assert LARGEST - 5000 < len(page.encode()) <= LARGEST
     shown = page.count('class="who"')
-    assert f"and {2000 - shown} more: <code>rsvpd list --all</code>" in page
+    assert re.search(rf"and {2000 - shown} more: <code[^>]*>rsvpd list --all</code>", page)
     assert "and 1900 more: `rsvpd list --all`" in text
 
 

@@ -160,7 +160,7 @@ def test_the_summary_tells_how_cases_stand_now(scene: Scene) -> None:
     assert "Tom Tailor" in section_of(told, "Decided by you")
     assert "Nina Newcomer" in section_of(told, "To paste")
     assert "Answered by mail (olga@somewhere.example)." in section_of(told, "Declined and answered")
-    assert "* previous-interaction - sent: 1\n" in section_of(told, "What became of your answers") + "\n"
+    assert "* previous-interaction: sent 1\n" in section_of(told, "What became of your letters") + "\n"
     assert re.search(r"^2026-W47 +5  \+\?\?--$", section_of(told, "Week by week"), re.MULTILINE)
 
 

@@ -100,7 +100,7 @@ def _letters(outcome: Outcome, words: Words) -> Letters:
         ("bounced", outcome.bounced),
     )
     counts = (("sent", outcome.sent), *((echo, number) for echo, number in echoes if number))
-    return Letters(outcome.template, tuple((words(f"letters.{what}"), number) for what, number in counts))
+    return Letters(outcome.template, tuple((words(f"outcomes.{what}"), number) for what, number in counts))
 
 
 def _history(history: Sequence[WeekCount]) -> tuple[WeekCount, ...]:
@@ -140,10 +140,12 @@ def _sections(facts: Facts, invitations: Sequence[Entry], people: People) -> Ite
 
 def _placed(facts: Facts, opened: Iterable[Entry]) -> dict[str, list[Entry]]:
     """The section of each invitation of which no other section tells."""
-    elsewhere = {case for case, _ in (*facts.wrote, *facts.overruled)}
+    wrote, overruled = ({case for case, _ in told} for told in (facts.wrote, facts.overruled))
     found: dict[str, list[Entry]] = {key: [] for key in ("accept", "needs", "paste", "answered", "quiet")}
     for entry in opened:
-        if entry.state not in _FAILED and entry.case not in elsewhere:
+        # What the owner put aside for review is decided by nobody.
+        decided = entry.case in overruled and entry.verdict is not Verdict.HUMAN
+        if entry.state not in _FAILED and entry.case not in wrote and not decided:
             found[_place(entry)].append(entry)
     return found
 

@@ -62,6 +62,7 @@ class Facts:
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
     outcomes: Sequence[Outcome] = ()  # of the letters of these weeks
+    logins: Sequence[str] = ()  # what the owner must know of their logins, which are not in the journal
     paused: bool = False
     faulty: str = ""  # why changed settings are not in force
     asleep: bool = False  # nothing was looked at in the whole week: the program did not run

@@ -178,10 +178,10 @@ def _link(link: AnswerLink, words: Words) -> Markup:
 def _letters(contents: Contents) -> Markup:
     if not contents.letters:
         return Markup("")
-    title, hint = contents.words.section("letters")
+    title, hint = contents.words.section("outcomes")
     lines = (
         Markup('<p><b>{}</b> <span class="label">{}</span></p>').format(
-            letters.reply, " · ".join(f"{what}: {number}" for what, number in letters.counts)
+            letters.reply, " · ".join(f"{what} {number}" for what, number in letters.counts)
         )
         for letters in contents.letters
     )

@@ -86,13 +86,13 @@ def _paste(item: Item) -> Iterator[str]:
 def _letters(contents: Contents) -> Iterator[str]:
     if not contents.letters:
         return
-    title, hint = contents.words.section("letters")
+    title, hint = contents.words.section("outcomes")
     yield from _heading(title)
     yield from _wrapped(hint)
     yield ""
     for letters in contents.letters:
-        told = ", ".join(f"{what}: {number}" for what, number in letters.counts)
-        yield from _wrapped(f"{letters.reply} - {told}", "* ", "  ")
+        told = ", ".join(f"{what} {number}" for what, number in letters.counts)
+        yield from _wrapped(f"{letters.reply}: {told}", "* ", "  ")
     yield ""
     yield ""
 

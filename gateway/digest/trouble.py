@@ -17,6 +17,7 @@ def troubles(facts: Facts, words: Words) -> Iterator[str]:
     """Sentences for the owner, what stops everything first."""
     if facts.mailbox and facts.mailbox.read:
         yield words("trouble.mailbox", date=_day(facts.mailbox.read, facts, words), why=shown(facts.mailbox.fault))
+    yield from map(shown, facts.logins)
     if facts.faulty:
         yield words("trouble.settings", why=shown(facts.faulty))
     yield from _mails(facts.entries, words)

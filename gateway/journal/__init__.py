@@ -398,7 +398,7 @@ class Journal:
 
     def last_invitations(self, most: int = 20) -> list[datetime]:
         """When the latest cases were opened, in order."""
-        query = select(cases.c.opened).where(cases.c.owner == self.owner).order_by(cases.c.id.desc()).limit(most)
+        query = select(cases.c.opened).where(cases.c.owner == self.owner).order_by(cases.c.number.desc()).limit(most)
         with self.store.read() as connection:
             return sorted(row.opened for row in connection.execute(query))
 
@@ -437,6 +437,8 @@ class Journal:
 
     def first_mails(self, names: Collection[str]) -> dict[str, Entry]:
         """The mails that opened the cases called so ("c17"), by case."""
+        if not names:
+            return {}
         numbers = [int(name.removeprefix("c")) for name in names]
         opened = (
             select(func.min(entries.c.id))
