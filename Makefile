@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check faults year install packages clean
+.PHONY: demo test check faults year boot install packages clean
 
 demo: install
 	@$(BIN)/rsvpd demo
@@ -15,6 +15,10 @@ test: install packages check
 faults: install packages
 	@$(BIN)/python -m tests.fault_harness
 
+# The units under a real systemd, in a container; needs root and a Debian mirror, and some minutes the first time.
+boot: install
+	@scripts/test-packages debootstrap systemd-container
+	@$(BIN)/python -m tests.boot
 # A year of an owner's under a clock that is moved: 52 summaries, moves, commands and forged ones; some five minutes.
 year: install packages
 	@$(BIN)/python -m tests.year
@@ -38,4 +42,4 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .boot build dist .mypy_cache .ruff_cache .pytest_cache

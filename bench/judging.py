@@ -5,6 +5,7 @@ python -m bench.judging [ROUNDS]
 
 from __future__ import annotations
 
+import quopri
 import statistics
 import sys
 import time
@@ -19,32 +20,40 @@ from gateway.owner import for_reading
 from gateway.pipeline import Owner, judge
 from tests.notifications import MX, linkedin
 
-SIZE = 60_000  # bytes of the HTML part
+_NOTE = "Hi Ada, your talk on tides was a pleasure. May I send you my data? Bob"
+_STYLE = "padding:0 24px 8px 24px;line-height:1px;font-size:1px;-webkit-text-size-adjust:100%;mso-table-lspace:0pt;"
+SIZE = 50_000  # bytes of the HTML part, before it is encoded
 
 
-def notification(*, text: bool) -> bytes:
-    """A notification with a padded HTML part of SIZE, and a text part or none."""
-    plain = linkedin("Bob Stranger", note="Hi Ada, your talk on tides was a pleasure. May I send you my data? Bob")
+def notification(*, text: bool, name: str = "Bob Stranger", slug: str | None = None) -> bytes:
+    """A notification with a padded HTML part of SIZE, quoted-printable as the real ones, and a text part or none."""
+    plain = linkedin(name, slug=slug, note=_NOTE)
     head, _, body = plain.partition(b"\r\n\r\n")
     head = head.replace(
         b"Content-Type: text/plain; charset=UTF-8", b'Content-Type: multipart/alternative; boundary="b"'
     )
     head = head.replace(b"\r\nContent-Transfer-Encoding: 8bit", b"")
-    page = _page(body.decode())
-    part = b"--b\r\nContent-Type: text/html; charset=UTF-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + page
-    first = b"--b\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\n" + body + b"\r\n" if text else b""
-    return head + b"\r\n\r\n" + first + part + b"\r\n--b--\r\n"
+    bodies = [("plain", body)] if text else []
+    bodies.append(("html", _page(body.decode())))
+    return head + b"\r\n\r\n" + b"".join(_part(kind, body) for kind, body in bodies) + b"--b--\r\n"
+
+
+def _part(kind: str, body: bytes) -> bytes:
+    fields = f"Content-Type: text/{kind}; charset=UTF-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    written = quopri.encodestring(body.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
+    return b"--b\r\n" + fields.encode() + written + b"\r\n"
 
 
 def _page(text: str) -> bytes:
+    """The text in a page with as many elements as LinkedIn's have: one for about 150 characters."""
     lines = [line for line in text.split("\r\n") if line]
     rows = "".join(
-        f'<tr><td style="padding:8px"><a href="{line.partition(": ")[2]}">{line.partition(": ")[0]}</a></td></tr>\r\n'
+        f'<tr><td style="{_STYLE}"><a href="{line.partition(": ")[2]}">{line.partition(": ")[0]}</a></td></tr>\r\n'
         if ": https://" in line
-        else f'<tr><td style="padding:8px"><p style="font-size:16px">{line}</p></td></tr>\r\n'
+        else f'<tr><td style="{_STYLE}"><p style="font-size:16px">{line}</p></td></tr>\r\n'
         for line in lines
     )
-    spacer = '<tr><td height="1" style="line-height:1px;font-size:1px;" class="sp">&nbsp;</td></tr>\r\n'
+    spacer = f'<tr><td height="1" style="{_STYLE}{_STYLE}" class="sp">&nbsp;</td></tr>\r\n'
     padding = spacer * ((SIZE - len(rows)) // len(spacer))
     return (
         f"<html><head><style>.sp{{margin:0}}</style></head><body><table>{padding}{rows}</table></body></html>".encode()

@@ -46,21 +46,21 @@ class Measure:
 def measures(pairs: Sequence[Pair]) -> Iterator[Measure]:
     """Every measure of the reading of notifications."""
     yield from _recognition(pairs)
-    yield _share("kind", 0.98, pairs, lambda of: (of["network"], of["kind"]))
-    yield _share("authentic", 0.97, pairs, lambda of: of["authentic"])
+    yield share("kind", 0.98, pairs, lambda of: (of["network"], of["kind"]))
+    yield share("authentic", 0.97, pairs, lambda of: of["authentic"])
     invites = [pair for pair in pairs if pair[1]["kind"] in INVITES]
     for field, floor in _INVITER_FLOORS:
-        yield _share(f"inviter {field}", floor, invites, partial(_of_inviter, field))
+        yield share(f"inviter {field}", floor, invites, partial(_of_inviter, field))
     personal = [pair for pair in invites if pair[1]["note"]["kind"] == "personal"]
-    yield _share("note text", 0.97, personal, lambda of: of["note"]["text"])
-    yield _share("stock sentence", 0.97, [p for p in invites if p not in personal], lambda of: of["note"]["text"])
-    yield _f1("personal or stock", 0.98, invites, lambda of: of["note"]["kind"] == "personal")
-    signals = [_f1(f"signal {signal}", 0.75, invites, partial(_claims, signal)) for signal in SIGNALS]
+    yield share("note text", 0.97, personal, lambda of: of["note"]["text"])
+    yield share("stock sentence", 0.97, [p for p in invites if p not in personal], lambda of: of["note"]["text"])
+    yield f1("personal or stock", 0.98, invites, lambda of: of["note"]["kind"] == "personal")
+    signals = [f1(f"signal {signal}", 0.75, invites, partial(_claims, signal)) for signal in SIGNALS]
     yield from signals
     yield Measure("signals, macro F1", sum(one.value for one in signals) / len(signals), 0.85)
-    yield _share("language", 0.95, invites, lambda of: of["language"])
+    yield share("language", 0.95, invites, lambda of: of["language"])
     yield _cases(invites)
-    yield _share("known", 0.97, invites, lambda of: of["known"])
+    yield share("known", 0.97, invites, lambda of: of["known"])
     yield _none("never yes for no", invites, lambda got, label: got["known"] == "yes" and label["known"] == "no")
 
 
@@ -77,7 +77,7 @@ def _claims(signal: str, of: dict[str, Any]) -> bool:
 
 def verdict_measures(preset: str, pairs: Sequence[Pair]) -> Iterator[Measure]:
     """Every measure of one preset's decisions."""
-    yield _share(f"{preset}", 0.97, pairs, lambda of: of["verdicts"][preset][0] if "verdicts" in of else of["verdict"])
+    yield share(f"{preset}", 0.97, pairs, lambda of: of["verdicts"][preset][0] if "verdicts" in of else of["verdict"])
     yield _none(
         f"{preset}, wrong sends", pairs, lambda got, label: bool(got["reply"]) and not label["verdicts"][preset][1]
     )
@@ -88,13 +88,15 @@ def verdict_measures(preset: str, pairs: Sequence[Pair]) -> Iterator[Measure]:
     )
 
 
-def _share(name: str, floor: float, pairs: Sequence[Pair], part: Callable[[dict[str, Any]], Any]) -> Measure:
+def share(name: str, floor: float, pairs: Sequence[Pair], part: Callable[[dict[str, Any]], Any]) -> Measure:
+    """The share of readings whose part is as the label says."""
     wrong = [pair for pair in pairs if part(pair[0]) != part(pair[1])]
     value = 1 - len(wrong) / len(pairs) if pairs else 1.0
     return Measure(name, value, floor, tuple(_miss(label, part(got), part(label)) for got, label in wrong))
 
 
-def _f1(name: str, floor: float, pairs: Sequence[Pair], part: Callable[[dict[str, Any]], bool]) -> Measure:
+def f1(name: str, floor: float, pairs: Sequence[Pair], part: Callable[[dict[str, Any]], bool]) -> Measure:
+    """The F1 score of a yes or no; 1.0 where there is nothing to find and nothing was found."""
     counts = Counter((part(got), part(label)) for got, label in pairs)
     hits, wrong = counts[True, True], counts[True, False] + counts[False, True]
     value = 2 * hits / (2 * hits + wrong) if hits + wrong else 1.0
@@ -182,7 +184,9 @@ def main(arguments: list[str]) -> int:
     given = [argument for argument in arguments if not argument.startswith("--")]
     corpus = Path(given[0]) if given else Path(__file__).parents[2] / "shared" / "corpus"
     if not corpus.is_dir():
-        print(f"no corpus at {corpus}; give its folder")
+        print(
+            f"no corpus at {corpus}; give its folder, or run python -m bench.notes for the samples of this repository"
+        )
         return 2
     missed = 0
     for one in all_measures(corpus):

@@ -42,11 +42,16 @@ def is_automatic(mail: Mail) -> bool:
     submitted = (value.partition(";")[0].strip().lower() for value in mail.header("Auto-Submitted"))
     return (
         any(value not in ("", "no") for value in submitted)
-        or any(value.strip().lower() in _BULK for value in mail.header("Precedence"))
+        or is_bulk(mail)
         or any(mail.header(field) for field in _MACHINE_FIELDS)
         or any(value.strip() == "<>" for value in mail.header("Return-Path"))
         or "multipart/report" in mail.content_types[:1]
     )
+
+
+def is_bulk(mail: Mail) -> bool:
+    """Whether the mail says that many got it, or that a machine answers."""
+    return any(value.strip().lower() in _BULK for value in mail.header("Precedence"))
 
 
 def own_words(mail: Mail, letter: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any
 
 from rich.box import ROUNDED, SIMPLE
 from rich.console import Console, Group, RenderableType
@@ -14,10 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.explain import account
-from gateway.journal import Event
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
 from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, told, verdicts
+
+if TYPE_CHECKING:
+    from gateway.journal import Event
+    from gateway.status import Status
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
@@ -69,6 +73,29 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
         verdict = Text(f"{case.verdict}{_BY.get(case.decided_by, '')}", style=_COLOUR[case.verdict])
         table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(_stands(case, entry)))
     to.print(table)
+
+
+def show_status(rows: Sequence[tuple[Status, tzinfo]], to: Console) -> None:
+    """Print how things stand with owners, each in their own time."""
+    table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
+    for heading in ("owner", "stands", "last mail", "last decision", "waits", "next summary"):
+        table.add_column(heading, no_wrap=heading not in ("stands", "waits"), overflow="fold")
+    for row, zone in rows:
+        waits = ", ".join(f"{number} {state}" for state, number in row.queue.items())
+        stands = Text(row.stands, style="green" if row.sound else "red")
+        remarks = ("paused" if row.paused else "", row.mode if row.mode and row.mode != "send" else "")
+        more = [f"\n{remark}" for remark in remarks if remark]
+        more += [f"\nblind ({one.sense}) since {_moment(one.since, zone)}: {one.why}" for one in row.blind]
+        more += [f"\nchanged file not in force: {row.fault}"] if row.fault and row.served else []
+        stands.append("".join(more), style="bright_black")
+        moments = (row.last_mail, row.last_decision, row.next_summary)
+        last_mail, last_decision, summary = (_moment(moment, zone) for moment in moments)
+        table.add_row(Text(row.owner), stands, last_mail, last_decision, waits or "nothing", summary)
+    to.print(table)
+
+
+def _moment(moment: datetime | None, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" if moment else "-"
 
 
 def progress(mails: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:

@@ -9,22 +9,23 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from gateway.check.finding import Finding
     from gateway.commands.verbs import Verb
     from gateway.config import Config
+    from gateway.heartbeat import Heartbeat
     from gateway.journal import Journal
     from gateway.model import Case
-    from gateway.roster import Roster
-    from gateway.service import Watch
 
 NEEDS_YOU, CONFIGURATION = 1, 78
 
@@ -70,6 +71,7 @@ def main() -> None:
 
     \b
     First acquaintance:      rsvpd demo
+    Your own mailbox:        rsvpd init
     Why it decides so:       rsvpd explain --config me.toml invitation.eml
     The service:             rsvpd check me.toml, then rsvpd run me.toml
 
@@ -87,7 +89,7 @@ def _config(path: Path | None) -> Config:
     if path is None:
         path = _default_config()
         if not path.exists():
-            why = "no such file; name yours with --config, or copy config.example.toml there"
+            why = "no such file; name yours with --config, or have `rsvpd init` write it"
             raise BadConfig(str(path), (why,))
     return load(path)
 
@@ -98,9 +100,13 @@ def _default_config() -> Path:
 
 
 def _journal(config_path: Path | None) -> tuple[Config, Journal]:
-    from gateway.state import open_journal
+    """The owner's journal; the service hears of it when the command is done with it."""
+    from gateway.state import acting_for, open_journal, ring
 
     config = _config(config_path)
+    context = click.get_current_context()
+    context.with_resource(acting_for(config))
+    context.call_on_close(partial(ring, config))
     return config, open_journal(config)
 
 
@@ -124,6 +130,96 @@ def demo(keep: Path | None) -> None:
     sys.exit(run_demo(keep))
 
 
+def _mail_address(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    from gateway.settings import is_address
+
+    if value is not None and not is_address(value):
+        raise click.BadParameter(f"{value!r} is no mail address")
+    return value
+
+
+class _WithPresets(click.Command):
+    """A command whose help also tells what its options can name, read only when somebody asks for help."""
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from gateway.init.providers import providers
+        from gateway.rules import preset_names, preset_summary
+
+        with formatter.section("Presets"):
+            formatter.write_dl([(name, preset_summary(name)) for name in preset_names()])
+        with formatter.section("Providers"):
+            formatter.write_text(", ".join(providers()))
+
+
+@main.command("init", cls=_WithPresets)
+@click.option("--address", callback=_mail_address, help="Your mail address.")
+@click.option("--name", help="Your name, as your answers are signed.")
+@click.option("--preset", help="The policy to begin with, one of those below.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to. [default: ~/.config/rsvpd/config.toml]"
+)
+@click.option("--password-file", metavar="FILE", help="The file the password stands in.")
+@click.option("--password-env", metavar="NAME", help="The environment variable it stands in.")
+@click.option("--password-command", metavar="COMMAND", help="The command that prints it.")
+@click.option("--provider", help="One of those below, for a domain of your own that has its mail there.")
+@click.option("--imap", metavar="HOST[:PORT]", help="Your IMAP server, where it cannot be found.")
+@click.option("--smtp", metavar="HOST[:PORT]", help="Your SMTP server, where it cannot be found.")
+@click.option(
+    "--ca-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Their certificate authority."
+)
+@click.option("--topics", metavar="A,B", help="Your fields, for a preset that goes by them.")
+@click.option("--institution", help="Your university or company, for a preset that goes by it.")
+@click.option("--group", metavar="URL", help="The group its members are asked into, for a preset that does.")
+@click.option("--offline", is_flag=True, help="Look nothing up and try no login.")
+def first_file(
+    output: Path | None,
+    offline: bool,
+    password_file: str | None,
+    password_env: str | None,
+    password_command: str | None,
+    **said: Any,
+) -> None:
+    """Write your first file: finds your servers, tries both logins, and says what comes next.
+
+    Your mail address is enough: servers come from a table of providers, else from what your domain publishes for
+    mail programs (autoconfig), else from DNS (MX; SRV, RFC 6186). Where only DNS says that they are elsewhere, you
+    are asked first, because your password goes there. Google and Microsoft need no password: the file says oauth,
+    and `rsvpd login` comes next.
+
+    \b
+    Asks for everything:              rsvpd init --output me.toml
+    Asks nothing:                     rsvpd init --address ada@example.org --password-file secret < /dev/null
+    Servers that cannot be found:     rsvpd init --imap imap.example.org --smtp smtp.example.org:587
+    A domain with its mail at Google: rsvpd init --address ada@example.org --provider gmail
+
+    What you say by an option is not asked; where there is no terminal, defaults hold. The file is yours alone to read
+    (mode 0600), explains its lines, holds no password, and starts in draft mode: nothing is sent. A file that is
+    there is never overwritten, and a login that is refused leaves none behind.
+    """
+    from gateway.init.dialogue import Wish, init
+    from gateway.init.discovery import World
+    from gateway.init.providers import providers
+    from gateway.init.terminal import Nobody, Person
+    from gateway.rules import preset_names
+
+    _known("--preset", said["preset"], preset_names())
+    _known("--provider", said["provider"], providers())
+    if (said["imap"] is None) is not (said["smtp"] is None):
+        raise click.UsageError("name both servers, --imap and --smtp, or neither")
+    places = {"file": password_file, "env": password_env, "command": password_command}
+    given = [(place, value) for place, value in places.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError("say one place where the password stands, not several")
+    wish = Wish(password=given[0] if given else None, **said)
+    terminal = Person() if sys.stdin.isatty() else Nobody()
+    init(wish, output or _default_config(), terminal, None if offline else World())
+
+
+def _known(option: str, value: str | None, there_are: Collection[str]) -> None:
+    if value is not None and value not in there_are:
+        raise click.BadParameter(f"{value!r} is none; there are {', '.join(there_are)}", param_hint=option)
+
+
 @main.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option(
@@ -132,12 +228,18 @@ def demo(keep: Path | None) -> None:
     is_flag=True,
     help="Print your policy in plain sentences, and what you said of single people.",
 )
-def check(config_path: Path, only_policy: bool) -> None:
-    """Every fault of a file at once; then the policy, your records, the logins and the folders.
+@click.option(
+    "--probe",
+    "with_probe",
+    is_flag=True,
+    help="Also send a mail to yourself, wait for it, and say whose word on it can be believed.",
+)
+def check(config_path: Path, only_policy: bool, with_probe: bool) -> None:
+    """Every fault of a file at once; then the policy, your records, this machine, the logins and the folders.
 
-    Changes nothing and sends nothing. Exits with 78 when the file is at fault, with 1 when something else is.
+    Changes nothing; sends nothing unless asked to with --probe, and takes that mail away again. Exits with 78 when
+    the file is at fault, with 1 when something else is.
     """
-    from gateway.check import Outcome, checks
     from gateway.config import load
 
     if only_policy:
@@ -147,12 +249,32 @@ def check(config_path: Path, only_policy: bool) -> None:
         click.echo(describe(policy_at_hand(load(config_path))), nl=False)
         return
 
+    from gateway.check import checks
+    from gateway.check.probe import probe
+
+    config = load(config_path)
+    findings = checks(config)
+    if with_probe:
+        findings = chain(findings, probe(config, partial(click.echo, err=True)))
+    sys.exit(NEEDS_YOU if _show_findings(findings) else 0)
+
+
+def _show_findings(findings: Iterable[Finding]) -> int:
+    """Print a line for each and one that sums up; how many faults there are."""
+    from gateway.check.finding import Outcome
+
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
-    faults = 0
-    for found in checks(load(config_path)):
+    counts = dict.fromkeys(Outcome, 0)
+    for found in findings:
         click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
-        faults += found.outcome is Outcome.FAULT
-    sys.exit(NEEDS_YOU if faults else 0)
+        counts[found.outcome] += 1
+    faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
+    click.echo(f"\n{_count(faults, 'fault')}, {_count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
+    return faults
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 @main.command()
@@ -291,48 +413,88 @@ def _write(path: Path, text: str) -> None:
         raise click.FileError(str(path), exc.strerror) from None
 
 
+def _metrics_address(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    try:
+        from gateway.metrics import address_of
+    except ModuleNotFoundError:
+        raise click.BadParameter('the prometheus-client package is missing: pip install "rsvpd[metrics]"') from None
+    try:
+        return address_of(value)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
+def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Heartbeat | None:
+    from gateway.heartbeat import Heartbeat
+
+    try:
+        return Heartbeat(value) if value else None
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from None
+
+
 @main.command()
 @click.argument("configs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
-def run(configs: tuple[Path, ...], verbose: bool) -> None:
+@click.option(
+    "--metrics",
+    metavar="ADDRESS",
+    envvar="RSVPD_METRICS",
+    callback=_metrics_address,
+    help='Where this machine can ask for /metrics (Prometheus) and /health, like "127.0.0.1:9464". [default: nowhere]',
+)
+@click.option(
+    "--heartbeat",
+    metavar="URL",
+    envvar="RSVPD_HEARTBEAT",
+    callback=_heartbeat,
+    help="Asked for every five minutes as long as all is well; who listens there notices a silence.",
+)
+def run(configs: tuple[Path, ...], verbose: bool, metrics: tuple[str, int] | None, heartbeat: Heartbeat | None) -> None:
     """The service: watches the mailbox of each CONFIG (a file, or a folder of them) until it is stopped.
 
     SIGHUP has it read the files again; an owner whose file is faulty then is served as before. SIGTERM ends it when
     what is under way is done.
     """
+    from gateway import logbook
     from gateway.roster import Roster
-    from gateway.service import Service, stop_on_signals
+    from gateway.service import serve
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
-    for chatty in ("apscheduler", "imapclient", "tzlocal"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    roster = Roster(configs)
-    if not roster.files():
-        raise click.UsageError("there is no .toml file in that folder")
-    service = Service(_served(roster), roster)
-    stop_on_signals(service)
-    service.run()
+    logbook.set_up(verbose=verbose)
+    serve(Roster(configs), metrics=metrics, heartbeat=heartbeat)
 
 
-def _served(roster: Roster) -> list[Watch]:
-    """A watch for each owner whose file is sound; the error of the last one where none is."""
-    from gateway.errors import RsvpdError
-    from gateway.service import watch
+@main.command()
+@click.argument("configs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
+def status(configs: tuple[Path, ...], as_json: bool) -> None:
+    """How things stand with the owner of each CONFIG (a file, or a folder of them; else yours, or those in /etc/rsvpd).
 
-    configs, faults = roster.read()
-    watches: list[Watch] = []
-    for config in configs:
-        try:
-            watches.append(watch(config))
-        except RsvpdError as exc:
-            faults[config.owner] = exc
-    for name, fault in faults.items():
-        if not watches and name == list(faults)[-1]:
-            raise fault
-        logging.getLogger("gateway.service").error("%s is not served: %s", name, fault)
-    return watches
+    Whether a service looks after them and reaches the mailbox, the last mail and decision, what waits, and when the
+    next summary comes. Reads only. Exits with 1 if an owner is not served or the mailbox is away.
+    """
+    from gateway.card import console, show_status
+    from gateway.roster import Roster
+    from gateway.state import SYSTEM_FILES, acting_for
+    from gateway.status import Status, status_of
+
+    usual = _default_config()
+    given = configs or ((SYSTEM_FILES,) if SYSTEM_FILES.is_dir() and not usual.exists() else (usual,))
+    found, faults = Roster(given).read()
+    rows: list[tuple[Status, tzinfo]] = []
+    for config in found:
+        with acting_for(config):
+            rows.append((status_of(config, datetime.now(UTC)), config.me.zone))
+    rows += [(Status(owner, str(fault)), UTC) for owner, fault in faults.items()]
+    if as_json:
+        for row, _ in rows:
+            click.echo(json.dumps(row.as_json(), ensure_ascii=False))
+    else:
+        show_status(rows, console())
+    if not all(row.sound for row, _ in rows):
+        sys.exit(NEEDS_YOU)
 
 
 @main.command("list")
@@ -388,9 +550,9 @@ def _decide_by(verb: Verb, config_path: Path | None, case: str) -> None:
 @click.argument("case")
 def approve(config_path: Path | None, case: str) -> None:
     """You will accept this person: an answer that still waits is taken back."""
-    from gateway import review
+    from gateway.commands.verbs import Verb
 
-    _decide(review.approve, config_path, case)
+    _decide_by(Verb.ACCEPT, config_path, case)
 
 
 @main.command()
@@ -398,9 +560,9 @@ def approve(config_path: Path | None, case: str) -> None:
 @click.argument("case")
 def decline(config_path: Path | None, case: str) -> None:
     """Decline this person with the answer of your policy."""
-    from gateway import review
+    from gateway.commands.verbs import Verb
 
-    _decide(review.decline, config_path, case)
+    _decide_by(Verb.DECLINE, config_path, case)
 
 
 _COMPANY = click.option("--company", is_flag=True, help="All of the inviter's company, not this person alone.")

@@ -11,6 +11,7 @@ import re
 import subprocess
 import tomllib
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -246,6 +247,45 @@ class Smtp(Account):
         return value
 
 
+class Lmtp(Section):
+    """Where the owner's own mail server hands mail over."""
+
+    listen: str
+    """"127.0.0.1:24024", or "unix:/run/rsvpd/lmtp.sock"."""
+    protocol: Literal["lmtp", "smtp"] = "lmtp"
+
+    @field_validator("listen")
+    @classmethod
+    def _on_this_machine(cls, value: str) -> str:
+        if value.startswith("unix:"):
+            if not Path(value.removeprefix("unix:")).is_absolute():
+                raise ValueError('a socket is named by its whole path: "unix:/run/rsvpd/lmtp.sock"')
+            return value
+        host, _, port = value.rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise ValueError('say where to listen like "127.0.0.1:24024" or "unix:/run/rsvpd/lmtp.sock"')
+        if int(port) == 25:
+            raise ValueError("port 25 is for servers among themselves; use another, like 24024")
+        try:
+            address = ip_address(host.strip("[]"))
+        except ValueError:
+            raise ValueError(f"{host!r} is no IP address; use 127.0.0.1 or [::1]") from None
+        if not address.is_loopback:
+            raise ValueError(f"{host} can be reached from other machines; use 127.0.0.1, [::1] or a socket")
+        return value
+
+    @property
+    def socket(self) -> Path | None:
+        """The Unix socket, None where a port is listened at."""
+        return Path(self.listen.removeprefix("unix:")) if self.listen.startswith("unix:") else None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
 class Delivery(Section):
     mode: Literal["observe", "draft", "send"] = "draft"
     hold: Duration = timedelta(minutes=15)
@@ -286,6 +326,7 @@ class Config(Section):
     authentication: Authentication = Authentication()
     imap: Imap | None = None
     smtp: Smtp | None = None
+    lmtp: Lmtp | None = None
     delivery: Delivery = Delivery()
     digest: Digest = Digest()
     journal: JournalSettings = JournalSettings()
@@ -313,6 +354,11 @@ def load(path: Path) -> Config:
         raise BadConfig(str(path), (f"cannot be read: {why}",)) from None
     if why_not:
         raise BadConfig(str(path), (why_not,))
+    return read(text, path)
+
+
+def read(text: str, path: Path) -> Config:
+    """The settings that a text makes as the content of a file; BadConfig names all its faults."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:

@@ -6,11 +6,15 @@ import logging
 import textwrap
 from collections.abc import Callable, Container
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gateway import answers
 from gateway.errors import Ambiguous, Unreadable
-from gateway.journal import Journal
+from gateway.events import LogEvent
 from gateway.model import Authentic, Case, Decision, Entry, Judgement, Kind, Mail, Verdict
+
+if TYPE_CHECKING:
+    from gateway.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,8 @@ def hear(
     said = textwrap.shorten(words, _EXCERPT, placeholder=" ...")
     how = "answers your letter" if proved else "writes, from the address you wrote to"
     journal.conversation.answered(case, entry, verdict, f'{sender} {how}: "{said}"{because}', now)
-    log.info("%s answers %s: %s", entry.key[:8], case.name, verdict)
+    told = LogEvent.ANSWERED.of(entry=entry.key[:8], case=case.name)
+    log.info("%s answers %s: %s", entry.key[:8], case.name, verdict, extra=told)
     return f"an answer in {case.name}"
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from gateway.cases import identify
 from gateway.commands.verbs import Verb
 from gateway.config import Config
+from gateway.conversation import ASK_WHY
 from gateway.errors import Ambiguous, Unreadable
 from gateway.explain import account
 from gateway.journal import Answer, Journal
@@ -21,7 +22,6 @@ from gateway.pipeline import JournalFiles, Owner, judge, rule_on
 from gateway.policy import concerns
 
 OWNER_RULE = "owner"
-ASK_WHY = "ask-why"  # the reply that asks for a reason
 
 Deed = Callable[[Journal], str]  # writes the owner's word down and tells what follows
 

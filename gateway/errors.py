@@ -28,6 +28,10 @@ class BadConfig(RsvpdError):
         self.faults = faults
 
 
+class NotWritten(RsvpdError):
+    """The first file of an owner was not written, and nothing that was there has changed."""
+
+
 class BadTemplate(RsvpdError):
     """A reply template that cannot be rendered or may not be sent."""
 
@@ -41,11 +45,15 @@ class JournalFailed(RsvpdError):
 
 
 class MailboxFailed(RsvpdError):
-    """The IMAP server did not do what was asked. `permanent`: no use trying again before somebody acts."""
+    """The IMAP server did not do what was asked. `permanent`: no use trying again before somebody acts.
 
-    def __init__(self, why: str, *, permanent: bool = False) -> None:
+    `unreached`: there was no server to ask, so that it is away for everybody who has a mailbox there.
+    """
+
+    def __init__(self, why: str, *, permanent: bool = False, unreached: bool = False) -> None:
         super().__init__(why)
         self.permanent = permanent
+        self.unreached = unreached
 
 
 class SendFailed(RsvpdError):
@@ -59,6 +67,11 @@ class SendFailed(RsvpdError):
         super().__init__(why)
         self.permanent = permanent
         self.setup = setup
+
+    @property
+    def of_this_mail(self) -> bool:
+        """Whether this mail will never be taken, though others may be."""
+        return self.permanent and not self.setup
 
 
 class SendUncertain(RsvpdError):
@@ -83,3 +96,7 @@ class SignInFailed(RsvpdError):
 
 class GrantEnded(RsvpdError):
     """The provider takes the refresh token no more: stop asking, the owner must sign in again."""
+
+
+class ListenFailed(RsvpdError):
+    """No mail can be handed over at the address in the file: it is taken, or not to be had."""

@@ -6,7 +6,8 @@ by its Message-ID before it is added.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,12 +16,12 @@ from gateway.errors import MailboxFailed
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.letter import LOOP, letter_id, paste_note
-from gateway.mail import parse
-from gateway.model import Channel, Entry, State, Verdict
+from gateway.model import Channel, Entry, Reply, State, Verdict
 from gateway.pipeline import Owner, letter
 
 KEYWORD = "$RsvpdSeen"
 ANSWERED = "your Sent folder holds an answer to this address already"
+_SEEN, _DRAFT = ("\\Seen",), ("\\Draft",)
 _MOVED_AWAY = "you moved the mail away before the hold ended: nothing is sent"
 
 
@@ -59,26 +60,25 @@ class Filing:
         if not self.touches:
             return
         # A mail that came in by another folder lies where the owner wants it.
-        unfiled = [e for e in self.journal.unfiled() if e.place and e.place.folder == self.config.folders.inbox]
-        for entry in unfiled:
-            self._lay_out(session, entry)
-        for folder, entries in self._by_folder(unfiled).items():
-            self._move_from_inbox(session, entries, folder)
+        for mails in self.journal.unfiled(self.config.folders.inbox):
+            for folder, entries in self._by_folder(mails).items():
+                self._move_from_inbox(session, entries, folder)
         for verdict, folder in self.folders.items():
             for entry in self.journal.misfiled(verdict, folder):
-                self._lay_out(session, entry)
+                self._lay_out(session, [entry])
                 self._move_on(session, entry, folder)
 
     def left_in(self, session: Session, entry: Entry, folder: str) -> None:
         """Leave a mail in the folder where the owner put it, and put what is to be sent or pasted beside it."""
-        self._lay_out(session, entry)
-        self.journal.filed(entry, folder, self.clock())
+        self._lay_out(session, [entry])
+        self.journal.filed([entry], folder, self.clock())
 
-    def _by_folder(self, entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    def _by_folder(self, entries: Collection[Entry]) -> dict[str, list[Entry]]:
+        verdicts = self.journal.verdicts(entries)
         found: dict[str, list[Entry]] = {}
         for entry in entries:
-            case = self.journal.case(entry.case) if entry.case else None
-            folder = self.folders.get(case.verdict) if case else None
+            verdict = verdicts.get(entry.id)
+            folder = self.folders.get(verdict) if verdict else None
             found.setdefault(folder or self.config.folders.inbox, []).append(entry)
         return found
 
@@ -89,12 +89,16 @@ class Filing:
         here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
         if folder != inbox:
             # What is no invitation is left as it was, without even a keyword of ours.
-            uids = [entry.place.uid for entry in here if entry.place]
+            begun = self.journal.whereabouts.begun(here)
             self.journal.whereabouts.filing(here, folder, self.clock())
+            self._lay_out(session, here, fresh=frozenset(entry.id for entry in here) - begun)
+            uids = [entry.place.uid for entry in here if entry.place]
+            session.select(inbox)
             session.add_keyword(uids, KEYWORD)
+            # A mail that came by LMTP may have been answered before it was found in the mailbox.
+            session.mark_answered([entry.place.uid for entry in here if entry.place and entry.state is State.SENT])
             session.file(uids, folder)
-        for entry in here:
-            self.journal.filed(entry, folder, self.clock())
+        self.journal.filed(here, folder, self.clock())
 
     def _move_on(self, session: Session, entry: Entry, folder: str) -> None:
         """To another folder, because the verdict is another now; a mail the owner moved stays where it is."""
@@ -102,42 +106,49 @@ class Filing:
             uids = session.find_message_id(entry.filed, entry.message_id, undeleted=True)
             self.journal.whereabouts.filing([entry], folder, self.clock())
             session.file(uids, folder)
-        self.journal.filed(entry, folder, self.clock())
+        self.journal.filed([entry], folder, self.clock())
 
-    def _lay_out(self, session: Session, entry: Entry) -> None:
+    def _lay_out(self, session: Session, entries: Iterable[Entry], *, fresh: Container[int] = frozenset()) -> None:
+        """Put what the owner is to send or paste beside mails, once.
+
+        Nothing of the `fresh` ones, by their ids, can be there from a round that ended right after doing so.
+        """
+        papers: defaultdict[tuple[str, tuple[str, ...]], list[bytes]] = defaultdict(list)
+        for entry in entries:
+            for folder, flags, message_id, message in self._papers(session, entry):
+                if entry.id in fresh or not session.find_message_id(folder, message_id):
+                    papers[folder, flags].append(message)
+        for (folder, flags), messages in papers.items():
+            session.append(folder, messages, flags)
+
+    def _papers(self, session: Session, entry: Entry) -> Iterator[tuple[str, tuple[str, ...], str, bytes]]:
+        """What goes with a mail: the folder, the flags, the Message-ID and the bytes."""
         reply = entry.reply
-        if reply is None or entry.state is not State.CLOSED or entry.why.startswith("continues "):
+        if reply is None or entry.state is not State.CLOSED or entry.continues:
             return
         if reply.channel is Channel.PASTE:
-            self._put(session, self.config.folders.review, self._paste_note(entry), seen=True)
+            message_id = letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain)
+            note = paste_note(entry, owner=self.owner.sender, message_id=message_id, now=self.clock())
+            yield self.config.folders.review, _SEEN, message_id, note
         elif reply.to and self.config.delivery.mode == "draft":
             drafts = session.special("\\Drafts", self.config.folders.drafts)
-            self._put(session, drafts, letter(entry, reply, self.owner, self.clock(), automatic=False), draft=True)
+            yield drafts, _DRAFT, *self._letter(entry, reply, self.clock(), automatic=False)
 
-    def _paste_note(self, entry: Entry) -> bytes:
-        return paste_note(
-            entry,
-            owner=self.owner.sender,
-            message_id=letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain),
-            now=self.clock(),
-        )
+    def _letter(self, entry: Entry, reply: Reply, now: datetime, *, automatic: bool = True) -> tuple[str, bytes]:
+        message_id = entry.letter_id or letter_id(self.owner.secret, entry.key, self.owner.sender.domain)
+        return message_id, letter(entry, reply, self.owner, now, automatic=automatic)
 
-    def _put(self, session: Session, folder: str, message: bytes, *, draft: bool = False, seen: bool = False) -> None:
-        """Append a mail of ours unless it is there already: a round may have ended right after doing so."""
-        message_id = parse(message).message_id
-        if message_id and session.find_message_id(folder, message_id):
-            return
-        flags = (*(("\\Draft",) if draft else ()), *(("\\Seen",) if seen else ()))
-        session.append(folder, message, flags)
+    def release(self, session: Session | None) -> None:
+        """Make answers due whose hold has ended, if the owner left the mail where it was filed.
 
-    def release(self, session: Session) -> None:
-        """Make answers due whose hold has ended, if the owner left the mail where it was filed."""
+        Without a mailbox there is nothing the owner could have moved.
+        """
         now = self.clock()
         over = self.journal.hold_over(now)
-        where = self.places(session, [entry for entry in over if self._lies_in_a_folder(entry)])
+        where = self.places(session, [entry for entry in over if self._lies_in_a_folder(entry)]) if session else {}
         for entry in over:
             places = where.get(entry.message_id)
-            if not self._lies_in_a_folder(entry) or places == {entry.filed}:
+            if session is None or not self._lies_in_a_folder(entry) or places == {entry.filed}:
                 self.journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
             elif not places:
                 self.journal.settle(entry, State.CLOSED, now, why=_MOVED_AWAY, only_from=(State.HELD,))
@@ -180,8 +191,10 @@ class Filing:
         keeps_copy = self.config.smtp is None or self.config.smtp.keeps_copy
         for entry in self.journal.uncopied():
             if entry.reply and entry.claimed and not keeps_copy:
-                message = letter(entry, entry.reply, self.owner, entry.claimed)
-                self._put(session, session.special("\\Sent", self.config.folders.sent), message, seen=True)
+                sent = session.special("\\Sent", self.config.folders.sent)
+                message_id, message = self._letter(entry, entry.reply, entry.claimed)
+                if not session.find_message_id(sent, message_id):
+                    session.append(sent, [message], _SEEN)
             if entry.filed and entry.message_id and self.touches:
                 session.mark_answered(session.find_message_id(entry.filed, entry.message_id))
             self.journal.copied(entry, self.clock())

@@ -9,7 +9,6 @@ import base64
 import fcntl
 import json
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
+
+from gateway.ownership import why_not_hold
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -141,8 +142,7 @@ def _read_own(path: Path) -> bytes:
     except OSError as exc:
         raise LookupError(f"{path} cannot be read: {exc.strerror}") from None
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        if why_not_hold(os.fstat(descriptor)):
             raise LookupError(f"{path} is not yours alone; look who wrote it, then chmod 600 it")
         return file.read()
 

@@ -18,7 +18,8 @@ _BLOCKS = frozenset(
 )
 _CELLS = frozenset({"td", "th"})
 _UNSEEN = frozenset({"script", "style", "head", "title", "meta", "link", "noscript", "template"})
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|max-height\s*:\s*0", re.IGNORECASE)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|max-height\s*:\s*0")
+_HINTS = ("none", "hidden", "mso-hide", "max-height")  # looked for first: the pattern takes most of a page's time
 # Padding behind a preheader. One alone may be part of a word or an emoji, three in a row are nobody's.
 _FILLERS = re.compile("(?: ?[\u034f\u200b\u200c\u200d\u2060\u00ad\ufeff]){3,} ?")
 _SPACE = re.compile(r"[\s\u00a0\u2007]+")
@@ -87,7 +88,7 @@ class _Reader:
         self._cells, self._cell = 0, [0]
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self._hidden or tag in _UNSEEN or ("style" in attributes and _HIDDEN.search(attributes["style"])):
+        if self._hidden or tag in _UNSEEN or _hides(attributes.get("style", "")):
             self._hidden += 1
             return
         self._break(tag)
@@ -129,6 +130,11 @@ class _Reader:
             self._breaks = 2
         elif tag == "br":
             self._breaks += 1
+
+
+def _hides(style: str) -> bool:
+    lowered = style.lower()
+    return any(hint in lowered for hint in _HINTS) and _HIDDEN.search(lowered) is not None
 
 
 def _tidy(text: str) -> str:

@@ -17,6 +17,7 @@ from gateway.model import Entry, Mailbox, Reply
 
 LETTER_ID = re.compile(r"<rsvpd\.[0-9a-f]{32}@[^<>\s]{1,200}>")
 LOOP = "X-Rsvpd-Loop"  # the field that every answer of ours has, and every draft of one
+WEEK = "X-Rsvpd-Week"  # the field of a summary
 _LARGEST = 16 * 1024  # bytes; an answer is a few lines
 _FIELDS = frozenset(
     {"from", "to", "subject", "date", "message-id", "in-reply-to", "references"}
@@ -134,6 +135,21 @@ def paste_note(entry: Entry, *, owner: Mailbox, message_id: str, now: datetime) 
 
 def confirmation(text: str, *, owner: Mailbox, to: str, message_id: str, answers: str | None, now: datetime) -> bytes:
     """A note to the owner on what became of a command by mail; the first line is its subject."""
+    message = _to_the_owner(text, owner, to, message_id, now)
+    if answers:
+        message["In-Reply-To"] = message["References"] = answers
+    message["Auto-Submitted"] = "auto-replied"  # RFC 3834: it answers a mail
+    return message.as_bytes()
+
+
+def alert(text: str, *, owner: Mailbox, to: str, message_id: str, now: datetime) -> bytes:
+    """A note to the owner that something is wrong; the first line is its subject."""
+    message = _to_the_owner(text, owner, to, message_id, now)
+    message["Auto-Submitted"] = "auto-generated"
+    return message.as_bytes()
+
+
+def _to_the_owner(text: str, owner: Mailbox, to: str, message_id: str, now: datetime) -> EmailMessage:
     subject, _, body = text.partition("\n")
     message = EmailMessage(policy=_WIRE)
     message["From"] = Address(owner.name, addr_spec=owner.address)
@@ -141,9 +157,6 @@ def confirmation(text: str, *, owner: Mailbox, to: str, message_id: str, answers
     message["Subject"] = subject
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id
-    if answers:
-        message["In-Reply-To"] = message["References"] = answers
-    message["Auto-Submitted"] = "auto-replied"  # RFC 3834: it answers a mail
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(body.strip() + "\n", charset="utf-8", cte="quoted-printable")
-    return message.as_bytes()
+    return message

@@ -38,7 +38,7 @@ def lint(
     settings: PolicySettings, rules: tuple[Rule, ...], policy: Policy, replies: Replies, *, topics: tuple[str, ...]
 ) -> tuple[Remark, ...]:
     """All that is wrong, in the order of the file."""
-    return (*_switches(settings), *_rules(rules, policy, topics), *_needs(policy, topics), *_replies(rules, replies))
+    return (*_switches(settings), *_rules(rules, policy, topics), *needs(policy, topics), *_replies(rules, replies))
 
 
 def _switches(settings: PolicySettings) -> Iterator[Remark]:
@@ -98,7 +98,7 @@ def _within(narrow: tuple[str, ...], wide: tuple[str, ...]) -> bool:
     return not wide or (bool(narrow) and set(narrow) <= set(wide))
 
 
-def _needs(policy: Policy, topics: tuple[str, ...]) -> Iterator[Remark]:
+def needs(policy: Policy, topics: tuple[str, ...]) -> Iterator[Remark]:
     """What the table asks for and the owner has not told."""
     if not policy.institutions and any(row.when.affiliation for row in policy.rows):
         yield Remark(("me", "institution"), "the policy asks who studies at your institution, but [me] names none")

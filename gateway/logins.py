@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from gateway.config import Account, Config
 from gateway.errors import GrantEnded, MailboxFailed, SendFailed, SignInFailed
+from gateway.events import LogEvent
 from gateway.grants import Grant, GrantFile, trouble
 from gateway.oauth import Client, Provider, Screen, Tokens, Use
 from gateway.oauth.google import Google
@@ -193,7 +194,7 @@ class _AccessToken:
         """Tell of a grant that ends soon, once a day."""
         found = self.access.trouble(now)
         if found and self._warned != now.date():
-            log.warning("%s: %s", self.access.config.owner, found)
+            log.warning("%s: %s", self.access.config.owner, found, extra=LogEvent.LOGIN_ENDS.of())
             self._warned = now.date()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -356,6 +356,9 @@ class Place:
     uid: int
 
 
+CONTINUES = "continues "  # how the reason of an entry begins that only continued a case
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A mail's row in the journal."""
@@ -380,3 +383,31 @@ class Entry:
     why: str = ""
     place: Place | None = None
     filed: str | None = None
+
+    @property
+    def continues(self) -> bool:
+        """Whether it brought nothing new to a case that was open."""
+        return self.why.startswith(CONTINUES)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What follows from a judgement: the state of its entry and, where an answer may go out, when and to whom."""
+
+    state: State
+    why: str = ""
+    not_before: datetime | None = None
+    recipient: str | None = None  # the address
+    letter_id: str | None = None
+    policy: str = ""  # fingerprint of the policy it rests on
+    answers: str | None = None  # Message-ID of the mail itself
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often the owner lets answers go out."""
+
+    window: timedelta
+    per_hour: int
+    per_day: int
+    per_domain: int

@@ -15,6 +15,7 @@ from datetime import datetime
 from gateway.config import Config
 from gateway.deeds import turn_down
 from gateway.errors import DnsAway
+from gateway.events import LogEvent
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
@@ -98,10 +99,7 @@ class Moves:
             take_in(mail.raw, replace(since, uid=mail.uid), self.journal, now)
             entry = self.journal.entry_of(mail_key(mail.raw))
             if entry.state is State.NEW:
-                try:
-                    process(entry, self.owner, self.journal, now)
-                except DnsAway as exc:
-                    log.warning("%s not judged yet: %s", entry.key[:8], exc)
+                process([entry], self.owner, self.journal, now)
             yield Sighting(verdict, since.folder, mail.uid, self.journal.entry(entry.id))
 
     # Deciding
@@ -120,7 +118,7 @@ class Moves:
             if not self._is_ours(entry, met):
                 self._heed(entry, met)
         except DnsAway as exc:
-            log.warning("%s not decided yet: %s", entry.key[:8], exc)
+            log.warning("%s not decided yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
             return False
         self.filing.left_in(session, self.journal.entry(entry.id), met.folder)
         return True
@@ -149,4 +147,4 @@ class Moves:
             turn_down(self.owner, self.journal, case, why, now)
         else:
             self.journal.overrule(case, verdict, why, now, quietly=quietly)
-        log.info("%s %s -> %s: %s", case.name, case.verdict, verdict, why)
+        log.info("%s %s -> %s: %s", case.name, case.verdict, verdict, why, extra=LogEvent.MOVED.of(case=case.name))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from gateway.language import Languages
 from gateway.model import Evidence, Note, NoteKind, Notification, Signal
@@ -51,15 +52,10 @@ class Reader:
 
     names: tuple[str, ...]
     topics: tuple[str, ...]
-    _languages: Languages = field(init=False, repr=False)
-    _stock: StockSentences = field(init=False, repr=False)
-    _topics: Phrases = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        books = tuple(phrasebooks().values())
-        object.__setattr__(self, "_languages", Languages(books))
-        object.__setattr__(self, "_stock", StockSentences(books))
-        object.__setattr__(self, "_topics", Phrases(topic_phrases(self.topics)))
+        # Files are read now: one that cannot be must not come up between a mail and its judgement.
+        _languages(), _stock_sentences(), _phrases_of(self.topics)
 
     def read(self, notification: Notification) -> Note:
         """The note of a notification: its kind, its bare text, what it claims and in which words."""
@@ -68,18 +64,22 @@ class Reader:
             return Note(NoteKind.DEFAULT, None, language=notification.language)
         inviter = notification.inviter.name if notification.inviter and notification.inviter.name else ""
         names = frozenset(fold(" ".join((*self.names, inviter))).split())
-        stock = self._stock.find(notification.note or "", names)
+        stock = _stock_sentences().find(notification.note or "", names)
         if stock:
             return Note(NoteKind.DEFAULT, stock.text, language=stock.language)
         return self._personal(text, notification)
 
+    @property
+    def _own_words(self) -> frozenset[str]:
+        return frozenset(fold(" ".join(self.names)).split())
+
     def _personal(self, text: str, notification: Notification) -> Note:
-        language = self._languages.tell(text, notification.language or "en")
+        language = _languages().tell(text, notification.language or "en")
         book = phrasebooks().get(language)
         if book is None or not book.reads:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
-        claims = list(_claims(text, book))
-        touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in self._topics.find(bare(text)))
+        claims = list(_claims(text, book, self._own_words))
+        touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in _phrases_of(self.topics).find(bare(text)))
         evidence = [(hit.signal, text[hit.start : hit.end]) for hit in claims]
         return Note(
             NoteKind.PERSONAL,
@@ -91,15 +91,41 @@ class Reader:
         )
 
 
-def _claims(text: str, book: Phrasebook) -> Iterator[_Hit]:
+# What a reader needs, made once for all owners: a thousand of them would hold it a thousand times.
+
+
+@cache
+def _languages() -> Languages:
+    return Languages(tuple(phrasebooks().values()))
+
+
+@cache
+def _stock_sentences() -> StockSentences:
+    return StockSentences(tuple(phrasebooks().values()))
+
+
+@lru_cache(maxsize=64)
+def _phrases_of(topics: tuple[str, ...]) -> Phrases:
+    return Phrases(topic_phrases(topics))
+
+
+def _claims(text: str, book: Phrasebook, owner: frozenset[str]) -> Iterator[_Hit]:
     """What a note claims, without what it denies and without what another claim already covers."""
     folded = bare(text)
-    harmless = [_Hit(phrase, found) for phrase, found in book.harmless_phrases.find(folded)]
     found = [_Hit(phrase, found) for phrase, found in book.phrases.find(folded)]
+    if not found:
+        return
+    harmless = [_Hit(phrase, found) for phrase, found in book.harmless_phrases.find(folded)]
     told = [hit for hit in found if not any(_makes_harmless(other, hit) for other in harmless)]
-    told = sorted((hit for hit in told if not _denied(hit, folded, book)), key=lambda hit: hit.start)
+    told = [hit for hit in told if not _denied(hit, folded, book) and not _addresses(hit, owner)]
+    told = sorted(told, key=lambda hit: hit.start)
     hits = [hit for hit in told if not hit.phrase.hint or _is_seconded(hit, told)]
     yield from (hit for hit in hits if not any(_outdoes(other, hit) for other in hits))
+
+
+def _addresses(hit: _Hit, owner: frozenset[str]) -> bool:
+    """Whether the third person a referral names is the owner, who is only being addressed."""
+    return not owner.isdisjoint(fold(_name(hit) or "").split())
 
 
 def _makes_harmless(harmless: _Hit, hit: _Hit) -> bool:

@@ -17,6 +17,7 @@ from gateway.commands.verbs import Command
 from gateway.config import Config
 from gateway.deeds import Deed, deed
 from gateway.errors import Ambiguous, BadTemplate, DnsAway, MailboxFailed, SendFailed, SendUncertain, Unreadable
+from gateway.events import LogEvent
 from gateway.filing import KEYWORD
 from gateway.imap import Session
 from gateway.journal import Journal
@@ -50,15 +51,17 @@ class Orders:
     post: Post
     clock: Callable[[], datetime]
 
-    def obey(self, session: Session) -> None:
+    def obey(self, session: Session | None) -> None:
         """Carry out what was asked by mail; a mail of which it cannot be told yet whose it is waits."""
         for entry in self.journal.entries(State.ASKED):
             try:
                 self._obey(session, entry)
             except DnsAway as exc:
-                log.warning("%s not obeyed yet: %s", entry.key[:8], exc)
+                log.warning(
+                    "%s not obeyed yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8])
+                )
 
-    def _obey(self, session: Session, entry: Entry) -> None:
+    def _obey(self, session: Session | None, entry: Entry) -> None:
         now, mail = self.clock(), parse(self.journal.raw(entry) or b"")
         order = read(mail, self.owner.policy.addresses)
         if order is None:
@@ -66,7 +69,8 @@ class Orders:
             return
         leave = self._leave(order)
         # Without leave nothing is looked for: strangers' mails would have Sent searched by the hundred.
-        proved = _vouched_for(entry) or (leave is not None and self._lies_in_sent(session, mail, order))
+        witness = session if leave else None
+        proved = _vouched_for(entry) or (witness is not None and self._lies_in_sent(witness, mail, order))
         if leave and not proved and now - entry.taken_in < PATIENCE:
             return
         if mail.defects:
@@ -82,7 +86,8 @@ class Orders:
             self._put_aside(entry, _LATE, now, said=said)
         else:
             self._carry_out(entry, order, leave, now)
-            self._mark(session, entry)
+            if session:
+                self._mark(session, entry)
 
     def _lies_in_sent(self, session: Session, mail: Mail, order: Order) -> bool:
         """Whether the owner's Sent folder has a mail of this Message-ID that asks for the same."""
@@ -132,7 +137,7 @@ class Orders:
             took = one.settle(entry, State.CLOSED, now, why=why, only_from=(State.ASKED,))
             if took and (said or order.odd):
                 one.orders.confirm(entry, _told(order, said, now), now)
-        log.info("%s command %s", entry.key[:8], why)
+        log.info("%s command %s", entry.key[:8], why, extra=LogEvent.COMMAND.of(entry=entry.key[:8]))
 
     def _ready(self, command: Command, now: datetime) -> Deed:
         case = self.journal.case(command.case)
@@ -149,7 +154,7 @@ class Orders:
         with self.journal.together() as one:
             if one.settle(entry, State.CLOSED, now, why=why, only_from=(State.ASKED,)) and said:
                 one.orders.confirm(entry, said, now)
-        log.warning("%s command %s", entry.key[:8], why)
+        log.warning("%s command %s", entry.key[:8], why, extra=LogEvent.COMMAND.of(entry=entry.key[:8]))
 
     def _mark(self, session: Session, entry: Entry) -> None:
         """Mark the mail, which stays where it is."""
@@ -181,12 +186,12 @@ class Orders:
         try:
             self.post(message, recipient=to, before_dot=lambda: orders.settle(entry.id, State.DOT))
         except SendFailed as exc:
-            lost = exc.permanent or self.clock() - since > GIVE_UP
+            lost = exc.of_this_mail or self.clock() - since > GIVE_UP
             orders.settle(entry.id, State.REFUSED if lost else State.DUE)
-            log.warning("%s confirmation not sent: %s", entry.key[:8], exc)
+            log.warning("%s confirmation not sent: %s", entry.key[:8], exc, extra=LogEvent.SUMMARY.of())
         except SendUncertain as exc:
             orders.settle(entry.id, State.UNCERTAIN)
-            log.warning("%s confirmation: %s", entry.key[:8], exc)
+            log.warning("%s confirmation: %s", entry.key[:8], exc, extra=LogEvent.SUMMARY.of())
         else:
             orders.settle(entry.id, State.SENT)
 

@@ -1,31 +1,35 @@
-"""An owner's settings made ready: the policy compiled, phrasebooks and templates loaded, the records at hand."""
+"""An owner's settings made ready: the policy compiled, phrasebooks and templates loaded, the records at hand.
+
+What a connection or a database needs is imported where it is used, so that `rsvpd explain` starts without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from gateway import dns, imap, smtp
 from gateway.config import Config, Imap, Smtp
 from gateway.errors import BadConfig, BadSource, JournalFailed
 from gateway.evidence import gather
-from gateway.journal import Journal
-from gateway.journal.entries import Limits
-from gateway.journal.index import PeopleIndex
-from gateway.logins import login_of
 from gateway.mail import LARGEST
-from gateway.model import Acquaintance, Dossier, Mail, Mailbox, Note, Person, Provenance, Standing
+from gateway.model import Acquaintance, Dossier, Limits, Mail, Mailbox, Note, Person, Provenance, Standing
 from gateway.networks import criteria
 from gateway.note import Reader
 from gateway.people import Index, MemoryIndex, look_up
 from gateway.pipeline import Owner, Post, bound_by
 from gateway.policy import Policy, compile_policy
-from gateway.provenance import Trust, authenticate
+from gateway.provenance import Resolve, Trust, authenticate
 from gateway.reply import Replies, Voice
 from gateway.state import journal_at_hand, secret_of
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from gateway import imap
+    from gateway.journal import Journal
+    from gateway.journal.index import PeopleIndex
 
 
 def for_reading(config: Config) -> tuple[Owner, tuple[BadSource, ...]]:
@@ -81,6 +85,8 @@ def standing_words(config: Config) -> tuple[Standing, ...]:
 
 def people_of(journal: Journal) -> PeopleIndex:
     """The owner's people index."""
+    from gateway.journal.index import PeopleIndex
+
     return PeopleIndex(journal.store, journal.owner)
 
 
@@ -90,16 +96,16 @@ def policy_of(config: Config) -> Policy:
         config.policy,
         config.rule,
         institutions=config.me.institution,
-        own=frozenset(_own_addresses(config)),
+        own=frozenset(config.me.addresses),
+        elsewhere=frozenset(_elsewhere(config)),
         groups=config.group,
     )
 
 
-def _own_addresses(config: Config) -> Iterator[str]:
-    """Every address that is the owner's or that we send from."""
+def _elsewhere(config: Config) -> Iterator[str]:
+    """Further addresses of the owner's, and those that we send from."""
     sending = (config.smtp.bounces, config.smtp.user) if config.smtp else ()
-    every = (*config.me.addresses, config.me.contact, config.digest.to, *sending)
-    yield from (address for address in every if address and "@" in address)
+    yield from (address for address in (config.me.contact, config.digest.to, *sending) if address and "@" in address)
 
 
 def policy_at_hand(config: Config) -> Policy:
@@ -125,7 +131,7 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
     trust = Trust(
         authserv_id=config.authentication.authserv_id,
         own=frozenset(address.lower() for address in me.addresses),
-        resolve=dns.txt if config.authentication.dkim == "verify" else None,
+        resolve=_resolve() if config.authentication.dkim == "verify" else None,
     )
     replies = replies_of(config, policy)
     names = (me.name, *me.aliases)
@@ -153,6 +159,12 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
     )
 
 
+def _resolve() -> Resolve:
+    from gateway import dns
+
+    return dns.txt
+
+
 def mailbox_mails(config: Config, folder: str) -> Iterator[tuple[str, bytes]]:
     """The networks' mails in a folder of the owner's mailbox, oldest first; nothing there is marked."""
     session = connect_of(config)()
@@ -166,20 +178,28 @@ def mailbox_mails(config: Config, folder: str) -> Iterator[tuple[str, bytes]]:
 
 def connect_of(config: Config) -> Callable[[], imap.Session]:
     """How to get at the owner's mailbox."""
+    from gateway import imap
+    from gateway.logins import login_of
+
     account = _imap(config)
     login = login_of(config, account)
     return lambda: login.use(lambda secret: imap.connect(account, secret))
 
 
-def post_of(config: Config) -> Post:
-    """The way to the owner's mail server."""
+def post_of(config: Config, step: Callable[[], None] = lambda: None) -> Post:
+    """The way to the owner's mail server; `step` is called before each wait for an answer."""
+    from gateway import smtp
+    from gateway.logins import login_of
+
     account = _smtp(config)
     login = login_of(config, account)
     sender = account.bounces or config.me.addresses[0]
 
     def post(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
         def send(secret: Callable[[], SecretStr]) -> str:
-            return smtp.send(account, message, sender=sender, recipient=recipient, secret=secret, before_dot=before_dot)
+            return smtp.send(
+                account, message, sender=sender, recipient=recipient, secret=secret, before_dot=before_dot, step=step
+            )
 
         return login.use(send)
 

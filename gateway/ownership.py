@@ -18,9 +18,22 @@ def why_not_obey(path: Path) -> str | None:
     return None
 
 
+def why_not_secret(path: Path) -> str | None:
+    """Why a file is no place for a password; None when nobody but root, we and our group may read it."""
+    found = path.stat()
+    ours = found.st_gid in (0, os.getegid())
+    if found.st_mode & (stat.S_IRWXO | (0 if ours else stat.S_IRWXG)):
+        return f"can be read or changed by others (mode {found.st_mode & 0o777:o}); chmod 600 it"
+    return None
+
+
 def why_not_keep(path: Path, *, is_folder: bool = False) -> str | None:
     """Why a file or folder of ours is not fit to hold the journal; None when nobody else may read it."""
-    found = path.stat() if is_folder else path.lstat()
+    return why_not_hold(path.stat() if is_folder else path.lstat(), is_folder=is_folder)
+
+
+def why_not_hold(found: os.stat_result, *, is_folder: bool = False) -> str | None:
+    """The same of a file that is open, or was looked at already."""
     if not is_folder and not stat.S_ISREG(found.st_mode):
         return "is not a regular file"
     if is_folder and not stat.S_ISDIR(found.st_mode):

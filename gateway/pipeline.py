@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway import commands
+from gateway.blindness import Sense, lose, regain
 from gateway.bounces import bounced_letters
 from gateway.cases import INVITES
 from gateway.conversation import hear, hear_of_acceptance
 from gateway.errors import Ambiguous, BadLetter, DnsAway, JournalFailed, SendFailed, SendUncertain, Unreadable
+from gateway.events import LogEvent
 from gateway.explain import account
-from gateway.journal import Journal, Ruling
-from gateway.journal.entries import Limits
 from gateway.letter import compose, letter_id
 from gateway.mail import parse
 from gateway.model import (
+    CONTINUES,
+    Authentic,
     Case,
     Channel,
     Decision,
@@ -32,6 +35,7 @@ from gateway.model import (
     Findings,
     Judgement,
     Known,
+    Limits,
     Mail,
     Mailbox,
     Note,
@@ -41,6 +45,7 @@ from gateway.model import (
     Place,
     Provenance,
     Reply,
+    Ruling,
     Standing,
     State,
     Verdict,
@@ -48,12 +53,15 @@ from gateway.model import (
 from gateway.networks import recognise, unlike_an_invitation
 from gateway.policy import Policy, decide
 
+if TYPE_CHECKING:  # `explain` judges without the weight of a database
+    from gateway.journal import Journal
+
 log = logging.getLogger(__name__)
 
 PAUSED = "paused"  # the journal's fact that stops all sending
 FAULTY = "faulty-settings"  # the journal's fact of why changed settings are not in force
-BLIND = "blind"  # the journal's fact of since when the mailbox cannot be looked at, and why
 BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
+_AT_ONCE = 20  # mails judged in one transaction
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
@@ -98,20 +106,25 @@ def judge(mail: Mail, owner: Owner, files: Files, *, words: str | None = None) -
 
     `words` are what the inviter wrote later, in place of the note.
     """
+    found = look_into(mail, owner, words=words)
+    return found if isinstance(found, Judgement) else judge_findings(found, owner, files)
+
+
+def look_into(mail: Mail, owner: Owner, *, words: str | None = None) -> Findings | Judgement:
+    """What a mail says, whatever other mails there are; of no notification, the judgement, which is always the same."""
     notification = recognise(mail)
     if notification is None:
         decision = _COMMANDED if commands.read(mail, owner.policy.addresses) else _NO_NOTIFICATION
         return Judgement(case="", decision=decision, provenance=owner.authenticate(mail))
     invites = notification.kind in INVITES
     note = owner.read(notification if words is None else replace(notification, note=words))
-    findings = Findings(
+    return Findings(
         notification=notification,
         provenance=owner.authenticate(mail),
         note=note if invites else Note(NoteKind.DEFAULT, None, language=note.language),
         dossier=owner.look_up(notification.inviter or Person(), note) if invites else _NOBODY,
         malformed=(*mail.defects, *unlike_an_invitation(mail)),
     )
-    return judge_findings(findings, owner, files)
 
 
 def judge_findings(findings: Findings, owner: Owner, files: Files) -> Judgement:
@@ -145,41 +158,119 @@ def take_in(raw: bytes, place: Place | None, journal: Journal, now: datetime) ->
     return journal.take_in(mail_key(raw), raw, place, now)
 
 
-def process(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
-    """Judge a mail that was taken in and write down what follows; DnsAway leaves it for later."""
-    if journal.begin_reading(entry) > MOST_TRIES:
-        journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
-        return
-    try:
+def process(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetime) -> None:
+    """Judge mails that were taken in, and write down what follows for all of them at once.
+
+    What depends on a name server that does not answer is left for later.
+    """
+    read = []
+    for entry in _begin(batch, journal, now):
+        try:
+            read.append(_read(entry, owner, journal, now))
+        except DnsAway as exc:
+            journal.forgive_reading(entry)
+            postponed(entry, exc)
+    told = []
+    with journal.together() as together:
+        for one in filter(None, read):
+            try:
+                told.append(_conclude(one, owner, together, now))
+            except DnsAway as exc:
+                together.forgive_reading(one.entry)
+                postponed(one.entry, exc)
+    for line in filter(None, told):
+        log.info("%s %s -> %s", line["entry"], line["network"], line["verdict"], extra=LogEvent.JUDGED.of(**line))
+
+
+def postponed(entry: Entry, exc: DnsAway) -> None:
+    """Tell of a mail that cannot be judged now."""
+    log.warning("%s not judged yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8]))
+
+
+def portions(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Mails to be judged at once: some at a time, and by itself one whose reading ended the program, perhaps."""
+    untried = [entry for entry in entries if not entry.tries]
+    yield from (untried[start : start + _AT_ONCE] for start in range(0, len(untried), _AT_ONCE))
+    yield from ([entry] for entry in entries if entry.tries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A mail that was read, and what it says by itself."""
+
+    entry: Entry
+    mail: Mail
+    found: Findings | Judgement
+
+
+def _begin(batch: Sequence[Entry], journal: Journal, now: datetime) -> list[Entry]:
+    """Count the try on disk before the mails are read; those that may be."""
+    journal.begin_reading(batch)
+    for entry in batch:
+        if entry.tries >= MOST_TRIES:
+            journal.set_aside(entry, f"reading it ended the program {MOST_TRIES} times", now)
+    return [entry for entry in batch if entry.tries < MOST_TRIES]
+
+
+def _read(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> _Read | None:
+    """A mail and what it says; None when it cannot be read, and was set aside. DnsAway when it cannot be told now."""
+    with _setting_aside(entry, journal, now):
         mail = parse(journal.raw(entry) or b"")
+        try:
+            return _Read(entry, mail, look_into(mail, owner))
+        except Unreadable as exc:
+            if exc.network:
+                _lose_sight(mail, f"{exc.network}: {exc}", owner, journal, now)
+            raise
+    return None
+
+
+def _conclude(read: _Read, owner: Owner, journal: Journal, now: datetime) -> dict[str, object] | None:
+    """Write down what follows from a mail that was read; what the log is to tell of it, None when it was set aside."""
+    entry, mail, found = read.entry, read.mail, read.found
+    files = JournalFiles(journal)
+    with _setting_aside(entry, journal, now):
         _hear_of_bounces(mail, journal, now)
-        judgement = judge(mail, owner, JournalFiles(journal))
+        judgement = found if isinstance(found, Judgement) else judge_findings(found, owner, files)
         heard = _hear(mail, entry, judgement, owner, journal, now)
+        case = files.case(judgement.findings.notification) if judgement.case and judgement.findings else None
+        ruling = rule_on(judgement, case, mail.date, owner, now)
+        ruling = replace(
+            ruling,
+            why=heard or ruling.why,
+            answers=mail.message_id,
+            policy=owner.policy_fingerprint,
+            letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
+        )
+        told = account(judgement, None)
+        journal.judged(entry, judgement, told, ruling, now)
+        if judgement.findings and judgement.findings.provenance.authentic is Authentic.PASS:
+            regain(journal, Sense.LAYOUT)
+        decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
+        return {
+            "entry": entry.key[:8],
+            "network": network,
+            "verdict": decision.verdict,
+            "rule": decision.rule,
+            "state": ruling.state,
+        }
+    return None
+
+
+@contextmanager
+def _setting_aside(entry: Entry, journal: Journal, now: datetime) -> Iterator[None]:
+    """Keep a mail for the owner to see that we cannot read or cope with: it must not stop the others."""
+    try:
+        yield
+    except (DnsAway, JournalFailed):
+        raise
     except (Unreadable, Ambiguous) as exc:
-        log.warning("%s unreadable: %s", entry.key[:8], exc)
+        log.warning("%s unreadable: %s", entry.key[:8], exc, extra=LogEvent.UNREADABLE.of(entry=entry.key[:8]))
         journal.set_aside(entry, str(exc), now)
-        return
-    except DnsAway:
-        journal.forgive_reading(entry)
-        raise
-    except JournalFailed:
-        raise
-    except Exception as exc:  # one mail that we cannot cope with must not stop the others
-        log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8])
+    except Exception as exc:
+        told = LogEvent.FAULT.of(entry=entry.key[:8])
+        log.exception("%s set aside: a fault of rsvpd's own", entry.key[:8], extra=told)
         journal.set_aside(entry, f"a fault of rsvpd's own ({type(exc).__name__}); the log has the details", now)
-        return
-    case = journal.find_case(judgement.findings.notification) if judgement.case and judgement.findings else None
-    ruling = rule_on(judgement, case, mail.date, owner, now)
-    ruling = replace(
-        ruling,
-        why=heard or ruling.why,
-        answers=mail.message_id,
-        policy=owner.policy_fingerprint,
-        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-    )
-    journal.judged(entry, judgement, account(judgement, None), ruling, now)
-    decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
-    log.info("%s %s -> %s (%s): %s", entry.key[:8], network, decision.verdict, decision.rule, ruling.state)
 
 
 def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
@@ -188,10 +279,10 @@ def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
         came_back = journal.bounced(message_id, now)
         if came_back is None:
             continue
-        log.warning("%s came back", came_back.key[:8])
+        log.warning("%s came back", came_back.key[:8], extra=LogEvent.BOUNCED.of(entry=came_back.key[:8]))
         if journal.bounces_since(now - timedelta(days=1)) >= BREAKER and not journal.fact(PAUSED):
             journal.set_fact(PAUSED, f"{now.isoformat()} {BREAKER} answers came back within a day")
-            log.error("sending is paused: %d answers came back within a day", BREAKER)
+            log.error("sending is paused: %d answers came back within a day", BREAKER, extra=LogEvent.PAUSED.of())
 
 
 def _hear(mail: Mail, entry: Entry, judgement: Judgement, owner: Owner, journal: Journal, now: datetime) -> str:
@@ -207,6 +298,13 @@ def _hear(mail: Mail, entry: Entry, judgement: Judgement, owner: Owner, journal:
     return hear(mail, entry, journal, again, own=owner.policy.addresses, now=now)
 
 
+def _lose_sight(mail: Mail, why: str, owner: Owner, journal: Journal, now: datetime) -> None:
+    """A genuine mail of a network cannot be read: perhaps none can any more. A forged one says nothing."""
+    with suppress(DnsAway):
+        if owner.authenticate(mail).authentic is Authentic.PASS:
+            lose(journal, Sense.LAYOUT, why, now)
+
+
 def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> None:
     """Judge a case that still waits by today's policy and records, and move it where the verdict is another."""
     before = entry.judgement
@@ -219,7 +317,7 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
     verdict = judgement.decision.verdict
     why = f"{before['verdict']} -> {verdict} (rule {judgement.decision.rule})"
     if journal.judged_again(entry, verdict, told, ruling, why, now):
-        log.info("%s moved: %s", entry.key[:8], why)
+        log.info("%s moved: %s", entry.key[:8], why, extra=LogEvent.MOVED.of(entry=entry.key[:8]))
 
 
 def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
@@ -228,13 +326,13 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
     if judgement.decision is _COMMANDED:
         return Ruling(State.ASKED)
     if case is not None:
-        return Ruling(State.CLOSED, f"continues {case.name}: nothing new")
+        return Ruling(State.CLOSED, f"{CONTINUES}{case.name}: nothing new")
     if reply is None or judgement.decision.verdict is not Verdict.DECLINE:
         return Ruling(State.CLOSED)
     if reply.channel is Channel.PASTE or reply.to is None:
         return Ruling(State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted")
     if owner.mode != "send":
-        drafted = reply.to.lower() if owner.mode == "draft" else None
+        drafted = reply.to if owner.mode == "draft" else None
         return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent", recipient=drafted)
     if date is None or now - date > FRESH:
         return Ruling(
@@ -245,18 +343,25 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
     return Ruling(State.DUE, recipient=reply.to)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JournalFiles:
-    """The journal's cases as judge() wants them."""
+    """The journal's cases as judge() wants them for one mail."""
 
     journal: Journal
+    _found: tuple[Notification, Case | None] | None = None  # each look is a query
+
+    def case(self, notification: Notification) -> Case | None:
+        """The case that the mail continues."""
+        if self._found is None or self._found[0] is not notification:
+            self._found = notification, self.journal.find_case(notification)
+        return self._found[1]
 
     def name(self, notification: Notification) -> str:
-        found = self.journal.find_case(notification)
+        found = self.case(notification)
         return found.name if found else "new"
 
     def earlier(self, notification: Notification) -> int:
-        return self.journal.earlier(notification)
+        return self.journal.earlier(notification, self.case(notification))
 
 
 class Post(Protocol):
@@ -276,7 +381,7 @@ def deliver(entry: Entry, owner: Owner, journal: Journal, post: Post, clock: Cal
         state = State.DUE if denied.until else State.CLOSED
         # An entry that is no longer due has an outcome already, the owner's or another sender's.
         journal.settle(entry, state, clock(), why=denied.why, not_before=denied.until, only_from=(State.DUE,))
-        log.info("%s not sent: %s", entry.key[:8], denied.why)
+        log.info("%s not sent: %s", entry.key[:8], denied.why, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
         return state
     try:
         message = letter(entry, reply, owner, when)
@@ -304,7 +409,7 @@ def letter(entry: Entry, reply: Reply, owner: Owner, now: datetime, *, automatic
 
 
 def _put_off(journal: Journal, entry: Entry, exc: SendFailed, now: datetime) -> State:
-    if exc.permanent and not exc.setup:
+    if exc.of_this_mail:
         return _end(journal, entry, State.REFUSED, now, str(exc))
     if now - entry.taken_in > GIVE_UP:
         return _end(journal, entry, State.REFUSED, now, f"gave up after {GIVE_UP.days} days: {exc}")
@@ -321,6 +426,13 @@ def _end(
     journal: Journal, entry: Entry, state: State, now: datetime, why: str, *, not_before: datetime | None = None
 ) -> State:
     journal.settle(entry, state, now, why=why, not_before=not_before)
-    level = logging.WARNING if state in (State.UNCERTAIN, State.REFUSED) else logging.INFO
-    log.log(level, "%s %s%s", entry.key[:8], state, f": {why}" if why else "")
+    failed = state in (State.UNCERTAIN, State.REFUSED)
+    told = (LogEvent.UNDELIVERED if failed else LogEvent.DELIVERY).of(entry=entry.key[:8], state=state)
+    log.log(
+        logging.WARNING if failed else logging.INFO,
+        "%s %s",
+        entry.key[:8],
+        f"{state}: {why}" if why else state,
+        extra=told,
+    )
     return state

@@ -32,12 +32,13 @@ class Policy:
     institutions: tuple[Institution, ...]
     groups: tuple[Group, ...]
     addresses: frozenset[str]  # the owner's, lower case
+    elsewhere: frozenset[str] = frozenset()  # further ones that are answered as little, but give no orders
     standing: tuple[Standing, ...] = ()  # what the owner said of persons and companies, in the order it counts
 
     @property
     def own(self) -> frozenset[str]:
         """Keys of the owner's addresses: whom nothing is sent to."""
-        return frozenset(map(address_key, self.addresses))
+        return frozenset(map(address_key, self.addresses | self.elsewhere))
 
     @property
     def decline_template(self) -> str | None:
@@ -71,6 +72,7 @@ def compile_policy(
     *,
     institutions: tuple[str, ...],
     own: frozenset[str],
+    elsewhere: frozenset[str] = frozenset(),
     groups: tuple[Group, ...] = (),
 ) -> Policy:
     """The table of an owner; BadPolicy when two rows have one name, since a decision could not say which it was."""
@@ -83,7 +85,8 @@ def compile_policy(
         if names.count(name) > 1:
             raise BadPolicy(f"two rules are called {name!r}; call yours something else")
     named = {institution.words: institution for institution in map(Institution.named, reversed(institutions))}
-    return Policy(tuple(rows), tuple(reversed(named.values())), groups, frozenset(address.lower() for address in own))
+    addresses = frozenset(address.lower() for address in own)
+    return Policy(tuple(rows), tuple(reversed(named.values())), groups, addresses, elsewhere)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,20 +117,42 @@ def _read(mail: Mail, organisation: str, authserv_id: tuple[str, ...], results: 
 def _own_results(mail: Mail, authserv_id: tuple[str, ...]) -> Iterator[_Result]:
     """The results our own server wrote when it took the mail in: those above the line that says so."""
     wanted = {name.lower() for name in authserv_id}
-    for name, value in _above_the_border(mail.headers, authserv_id):
-        if name.lower() != "authentication-results":
-            continue
-        try:
-            header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
-        except (authres.core.AuthResError, authres.core.SyntaxError, ValueError, IndexError):
-            continue
-        if (header.authserv_id or "").lower() not in wanted or header.version not in (None, "1"):
+    for name, header, _ in _lines(_above_the_border(mail.headers, authserv_id)):
+        if name not in wanted:
             continue
         for result in header.results:
             if result.version not in (None, "1"):
                 continue
             properties = {f"{prop.type}.{prop.name}": str(prop.value).lower() for prop in result.properties}
             yield _Result(result.method.lower(), str(result.result).lower(), properties)
+
+
+def _lines(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, authres.AuthenticationResultsHeader, str]]:
+    """The Authentication-Results among some fields that follow the grammar: whose, as read, and as they stand there."""
+    for field, value in headers:
+        if field.lower() != "authentication-results":
+            continue
+        try:
+            header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
+        except (authres.core.AuthResError, authres.core.SyntaxError, ValueError, IndexError):
+            continue
+        if header.version in (None, "1"):
+            yield (header.authserv_id or "").lower(), header, value
+
+
+def believable(mail: Mail) -> tuple[str, ...]:
+    """The servers whose Authentication-Results on this mail would count if they were configured, topmost first.
+
+    What one mail says is no proof, since its sender may have made it up.
+    """
+    names = dict.fromkeys(name for name, _, _ in _lines(mail.headers) if name)
+    return tuple(name for name in names if believed(mail, (name,)))
+
+
+def believed(mail: Mail, authserv_id: tuple[str, ...]) -> list[str]:
+    """The Authentication-Results of these servers that count, as they stand in the mail."""
+    wanted = {name.lower() for name in authserv_id}
+    return [value for name, _, value in _lines(_above_the_border(mail.headers, authserv_id)) if name in wanted]
 
 
 def _above_the_border(headers: Iterable[tuple[str, str]], authserv_id: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from gateway.blindness import Sense, lose, regain
 from gateway.config import Config
 from gateway.errors import BadSource, MailboxFailed
+from gateway.events import LogEvent
 from gateway.evidence import Source, read, sources
 from gateway.evidence.correspondence import FIELDS, Direction, correspondents
 from gateway.evidence.nobody import Mine
@@ -36,10 +38,10 @@ class Records:
     clock: Callable[[], datetime]
     _read_at: datetime | None = field(default=None)
 
-    def refresh(self, session: Session) -> bool:
+    def refresh(self, session: Session | None) -> bool:
         """Look at every source again, once an hour or when somebody answered; whether more is known now than before.
 
-        A source that cannot be read keeps what was known from it.
+        Without a mailbox the files are all there is. A source that cannot be read keeps what was known from it.
         """
         now = self.clock()
         if self._read_at and self._still_true(self._read_at, now):
@@ -48,12 +50,22 @@ class Records:
         files = sources(self.config.evidence, self.config.me)
         for source in files:
             self._file(source, now)
-        folders = self._folders(session)
-        for folder, direction in folders.items():
-            self._folder(session, folder, direction, now)
+        folders = self._mailbox(session, now) if session else []
         self.index.keep_only([*(source.name for source in files), *folders])
+        self._tell_of_faults(now)
         self._read_at = now
         return self._states() != before
+
+    def _tell_of_faults(self, now: datetime) -> None:
+        if faulty := [source for source in self.index.sources() if source.fault]:
+            lose(self.journal, Sense.SOURCE, faulty[0].fault, now)
+        else:
+            regain(self.journal, Sense.SOURCE)
+
+    @property
+    def due(self) -> datetime:
+        """When the sources are to be looked at again."""
+        return self._read_at + _EVERY if self._read_at else datetime.min.replace(tzinfo=UTC)
 
     def _still_true(self, read_at: datetime, now: datetime) -> bool:
         lately = timedelta(0) <= now - read_at < _EVERY
@@ -76,11 +88,20 @@ class Records:
             self._failed(source.name, found.fault)
             return
         self.index.replace(source.name, found.acquaintances, state, now)
-        log.info("%s: %s read, %d people", self.config.owner, source.name, len(found.acquaintances))
+        log.info(
+            "%s: %s read, %d people", self.config.owner, source.name, len(found.acquaintances), extra=LogEvent.READ.of()
+        )
 
     def _failed(self, name: str, fault: BadSource) -> None:
-        log.warning("%s: %s; what is known from it stays", self.config.owner, fault)
+        log.warning("%s: %s; what is known from it stays", self.config.owner, fault, extra=LogEvent.SOURCE_AWAY.of())
         self.index.failed(name, str(fault))
+
+    def _mailbox(self, session: Session, now: datetime) -> list[str]:
+        """Read what is new in the mail folders; their names."""
+        folders = self._folders(session)
+        for folder, direction in folders.items():
+            self._folder(session, folder, direction, now)
+        return list(folders)
 
     def _folders(self, session: Session) -> dict[str, Direction]:
         """The mail folders that tell with whom the owner corresponds."""
@@ -88,7 +109,7 @@ class Records:
         try:
             found[session.special("\\Sent", self.config.folders.sent)] = Direction.SENT
         except MailboxFailed as exc:
-            log.warning("%s: %s", self.config.owner, exc)
+            log.warning("%s: %s", self.config.owner, exc, extra=LogEvent.SOURCE_AWAY.of())
         return found
 
     def _folder(self, session: Session, folder: str, direction: Direction, now: datetime) -> None:
@@ -107,7 +128,8 @@ class Records:
             keep = self.index.replace if fresh else self.index.merge
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
             fresh = False
-            log.info("%s: %d mails of %r read for whom you know", self.config.owner, start + len(part), folder)
+            count = start + len(part)
+            log.info("%s: %d mails of %r read", self.config.owner, count, folder, extra=LogEvent.READ.of())
 
     def _answers(self, blocks: Iterable[bytes], mine: Mine, folder: str) -> Iterator[Acquaintance]:
         """Who answered a reply of ours: that is interaction, however the reply ended."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
@@ -72,17 +74,33 @@ class Template:
         return text
 
 
+# Not autoescaped: what comes out is plain text, never HTML.
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+)
+
+
+@lru_cache(maxsize=1000)  # the owners of a service share the templates that come with the program
+def _compiled(path: Path, source: str) -> Template:
+    """The template, once it is sure that it holds only what it may: compiling already computes constants."""
+    try:
+        tree = _ENVIRONMENT.parse(source)
+        for line, why in _faults_in(tree):
+            raise BadTemplate(f"{path}, line {line}: {why}")
+        holes = frozenset(name.name for name in tree.find_all(nodes.Name))
+        return Template(path, source, holes, _ENVIRONMENT.from_string(tree))
+    except jinja2.TemplateSyntaxError as exc:
+        raise BadTemplate(f"{path}, line {exc.lineno}: {exc.message}") from None
+    except (RecursionError, SyntaxError, ValueError) as exc:  # hundreds of brackets or conditions, or of digits
+        raise BadTemplate(f"{path}: is no template: {exc}") from None
+
+
 class Shelf:
     """Template files by name and language: those in the owner's folder before those that come with the program."""
 
     def __init__(self, own_folder: Path | None) -> None:
-        folders = [folder for folder in (_packaged(), own_folder) if folder and folder.is_dir()]
-        self._files = {file.name: file for folder in folders for file in sorted(folder.glob("*.txt"))}
+        self._files = ChainMap(_files_in(own_folder) if own_folder else {}, _packaged_files())
         self._loaded: dict[str, Template] = {}
-        # Not autoescaped: what comes out is plain text, never HTML.
-        self._environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-        )
 
     def names(self) -> tuple[str, ...]:
         """The replies there are."""
@@ -110,20 +128,7 @@ class Shelf:
             raise BadTemplate(f"{path}: {why_not}")
         if len(source) > LONGEST:
             raise BadTemplate(f"{path}: a template of {len(source)} characters")
-        return self._compiled(path, source)
-
-    def _compiled(self, path: Path, source: str) -> Template:
-        """The template, once it is sure that it holds only what it may: compiling already computes constants."""
-        try:
-            tree = self._environment.parse(source)
-            for line, why in _faults_in(tree):
-                raise BadTemplate(f"{path}, line {line}: {why}")
-            holes = frozenset(name.name for name in tree.find_all(nodes.Name))
-            return Template(path, source, holes, self._environment.from_string(tree))
-        except jinja2.TemplateSyntaxError as exc:
-            raise BadTemplate(f"{path}, line {exc.lineno}: {exc.message}") from None
-        except (RecursionError, SyntaxError, ValueError) as exc:  # hundreds of brackets or conditions, or of digits
-            raise BadTemplate(f"{path}: is no template: {exc}") from None
+        return _compiled(path, source)
 
 
 class Replies:
@@ -250,6 +255,15 @@ def _faults_in(tree: nodes.Template) -> Iterator[tuple[int, str]]:
             yield node.lineno, f"{holds} ({type(node).__name__})"
         elif isinstance(node, nodes.Name) and node.name not in HOLES:
             yield node.lineno, f"there is no {{{{ {node.name} }}}}; there are {', '.join(HOLES)}"
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    return {file.name: file for file in sorted(folder.glob("*.txt"))} if folder.is_dir() else {}
+
+
+@cache
+def _packaged_files() -> dict[str, Path]:
+    return _files_in(_packaged())
 
 
 def _packaged() -> Path:

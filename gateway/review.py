@@ -6,35 +6,22 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.commands import links_of
-from gateway.commands.verbs import Verb
 from gateway.config import Config
-from gateway.deeds import carry_out
-from gateway.digest import Facts, Rhythm, Summary, as_mail, compose, gather, summarise, texts_to_decline
-from gateway.digest.items import Links
+from gateway.digest import Contents, Rhythm, Summary, Week, as_mail, compose, gather, summarise, texts_to_decline
 from gateway.digest.words import words
 from gateway.errors import SendUncertain
 from gateway.explain import findings_in
 from gateway.journal import Journal
-from gateway.journal.index import PeopleIndex
+from gateway.journal.entries import PARKED
 from gateway.letter import summary_id
 from gateway.logins import troubles
-from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
+from gateway.model import Case, Channel, Entry, State, Verdict
 from gateway.orders import SENT_BY_HAND
-from gateway.owner import for_service, post_of
-from gateway.state import secret_of
-from gateway.suggest import Decided
+from gateway.owner import for_service, people_of, post_of
+from gateway.pipeline import Owner
+from gateway.suggest import Decided, suggest
 
 _FAILED = (State.REFUSED, State.UNCERTAIN)
-
-
-def approve(config: Config, journal: Journal, case: Case, now: datetime) -> str:
-    """Take back a waiting answer; accepting itself is a click of the owner's in the network."""
-    return carry_out(Verb.ACCEPT, config, journal, case, now)
-
-
-def decline(config: Config, journal: Journal, case: Case, now: datetime) -> str:
-    """Give the answer that the policy gives to a decline, through the same hold, budgets and claims as any other."""
-    return carry_out(Verb.DECLINE, config, journal, case, now)
 
 
 def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
@@ -49,55 +36,67 @@ def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
 
 def waits(entry: Entry, verdict: str) -> bool:
     """Whether a mail, in a case of this verdict, needs something from the owner."""
-    if entry.state in (State.UNREADABLE, State.UNCERTAIN, State.REFUSED):
+    if entry.state in PARKED:
         return True
     pastes = entry.reply is not None and entry.reply.channel is Channel.PASTE
-    new = not entry.why.startswith("continues ")
-    return new and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
+    return not entry.continues and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
 
 
 def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:
     """A week's summary to look at; ValueError when there is no such week."""
-    return _summary(config, journal, _facts(config, journal, week, now), {})
-
-
-def _summary(config: Config, journal: Journal, facts: Facts, links: Links) -> Summary:
-    texts = texts_to_decline(facts.entries, for_service(config, journal))
-    return summarise(compose(facts, words(config.me.language), links, texts=texts))
-
-
-def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
-    rhythm = Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
-    week = rhythm.named(name) if name else rhythm.running(now)
-    facts = gather(journal, PeopleIndex(journal.store, journal.owner), week, rhythm, now)
-    return replace(facts, logins=troubles(config, now))
+    owner = for_service(config, journal)
+    return summarise(contents_of(config, journal, owner, _week(config, week, now), now, answerable=False))
 
 
 def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
     """Send a summary to the owner, beside the one that comes by itself; ValueError when there is no such week."""
-    facts, secret = _facts(config, journal, week, now), secret_of(journal)
-    owner = Mailbox(config.me.name, config.me.addresses[0])
-    to = config.digest.to or owner.address
-    links = links_of(facts.people, secret, owner.address, now)
-    found = _summary(config, journal, facts, links)
-    message_id = summary_id(secret, now.isoformat(), owner.domain)
-    message = as_mail(found, owner=owner, to=to, week=facts.week, message_id=message_id, now=now)
+    owner, found = for_service(config, journal), _week(config, week, now)
+    contents = contents_of(config, journal, owner, found, now)
+    to, message = written(config, contents, found, owner, name=now.isoformat(), now=now)
     journal.set_fact(SENT_BY_HAND, now.isoformat())
     try:
         post_of(config)(message, recipient=to, before_dot=lambda: None)
     except SendUncertain as exc:
         return f"The summary may have reached {to}: {exc}"
-    return f"The summary of {facts.week.name} is on its way to {to}."
+    return f"The summary of {found.name} is on its way to {to}."
+
+
+def _week(config: Config, name: str | None, now: datetime) -> Week:
+    rhythm = rhythm_of(config)
+    return rhythm.named(name) if name else rhythm.running(now)
+
+
+def rhythm_of(config: Config) -> Rhythm:
+    """When the owner wants their summaries."""
+    return Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
+
+
+def contents_of(
+    config: Config, journal: Journal, owner: Owner, week: Week, now: datetime, *, answerable: bool = True
+) -> Contents:
+    """What the summary of a week says; one that does not come by mail is not `answerable`, and has no links for it."""
+    facts = gather(journal, people_of(journal), week, rhythm_of(config), now)
+    facts = replace(facts, logins=troubles(config, now))
+    links = links_of(facts.people, owner.secret, owner.sender.address, now) if answerable else {}
+    texts = texts_to_decline(facts.entries, owner)
+    suggested = len(suggest(decided(journal), owner.policy))
+    return compose(facts, words(config.me.language), links, texts=texts, suggested=suggested)
+
+
+def written(
+    config: Config, contents: Contents, week: Week, owner: Owner, *, name: str, now: datetime
+) -> tuple[str, bytes]:
+    """The address of a summary, and the mail; `name` is what its Message-ID is made of."""
+    to = config.digest.to or owner.sender.address
+    message_id = summary_id(owner.secret, name, owner.sender.domain)
+    return to, as_mail(summarise(contents), owner=owner.sender, to=to, week=week, message_id=message_id, now=now)
 
 
 def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
     """Cases with the entry that opened them, the one that changed last first; only what waits, unless all are asked."""
-    found = []
-    for case in journal.cases():
-        entry = next(iter(journal.of_case(case)), None)
-        if entry and (everything or waits(entry, case.verdict)):
-            found.append((case, entry))
-    return found
+    openers = journal.openers()
+    pairs = ((case, openers[case.id]) for case in journal.cases() if case.id in openers)
+    return [(case, entry) for case, entry in pairs if everything or waits(entry, case.verdict)]
 
 
 def decided(journal: Journal) -> tuple[Decided, ...]:

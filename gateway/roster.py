@@ -17,10 +17,10 @@ class Roster:
     paths: Sequence[Path]
 
     def files(self) -> list[Path]:
-        """Every owner's file; BadConfig when two would be the same owner's."""
+        """Every owner's file; BadConfig when two would be the same owner's, or a folder has none."""
         found: dict[str, Path] = {}
         for path in self.paths:
-            for file in sorted(path.glob("*.toml")) if path.is_dir() else [path]:
+            for file in _files_of(path):
                 other = found.setdefault(file.stem, file)
                 if other.absolute() != file.absolute():
                     why = f"names the owner {file.stem!r}, as {other} does: give one of them another name"
@@ -37,3 +37,13 @@ class Roster:
             except BadConfig as exc:
                 faults[file.stem] = exc
         return configs, faults
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    # What begins with a dot is an editor's.
+    found = sorted(file for file in path.glob("*.toml") if not file.name.startswith("."))
+    if not found:
+        raise BadConfig(str(path), ("there is no .toml file in this folder; put one there for each owner",))
+    return found

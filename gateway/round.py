@@ -7,38 +7,42 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from gateway import bounces, commands, conversation, logins
+from gateway import bounces, commands, conversation
+from gateway.alarm import Alarm
+from gateway.blindness import Sense, lose, regain
 from gateway.config import Config
-from gateway.digest import Contents, Rhythm, Summary, Week, as_mail, compose, gather, summarise, texts_to_decline
-from gateway.digest.words import words
-from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain
+from gateway.digest import Contents, Week
+from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain, Unreadable
+from gateway.events import OWNER, LogEvent
 from gateway.filing import ANSWERED, Filing
-from gateway.imap import Session
+from gateway.imap import Selected, Session
 from gateway.journal import Journal
-from gateway.letter import summary_id
-from gateway.model import Entry, Place, State
+from gateway.mail import found_by, parse
+from gateway.model import Place, State
 from gateway.moves import Moves
 from gateway.networks import criteria
 from gateway.orders import Orders
 from gateway.pipeline import (
-    BLIND,
     PAUSED,
     Owner,
     Post,
     bound_by,
     deliver,
     judge_again,
+    portions,
+    postponed,
     process,
     retry_after,
     take_in,
 )
 from gateway.records import Records
-from gateway.review import decided
-from gateway.suggest import suggest
+from gateway.review import contents_of, rhythm_of, written
+from gateway.steps import Steps
 from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,9 @@ log = logging.getLogger(__name__)
 JUDGED_UNDER = "judged-under"
 LARGEST_MAIL = 1024 * 1024  # bytes; of a bigger one the header alone is looked at, and it is never answered
 _LATEST_SUMMARY = timedelta(days=35)  # the summary of a week longer ago comes no more by itself
+_SOON = timedelta(minutes=1)
+_WORTH_A_NOTE = timedelta(hours=1)
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 
 
@@ -54,20 +61,28 @@ class Patience:
     """How long a mail server is left in peace that refused: five minutes, doubled up to four hours."""
 
     _refusals: int = 0
-    _until: datetime | None = None
+    until: datetime | None = None
 
     def refused(self, now: datetime) -> None:
         """Begin to wait, longer each time."""
-        self._until = now + retry_after(self._refusals)
+        self.until = now + retry_after(self._refusals)
         self._refusals += 1
 
     def taken(self) -> None:
         """Wait no longer."""
-        self._refusals, self._until = 0, None
+        self._refusals, self.until = 0, None
 
     def lasts(self, now: datetime) -> bool:
         """Whether it is too early to ask again."""
-        return self._until is not None and now < self._until
+        return self.until is not None and now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What tells that somebody put a mail into a folder: UIDVALIDITY and UIDNEXT of ours, and the inbox, selected."""
+
+    others: dict[str, tuple[int, int]]
+    inbox: Selected
 
 
 @dataclass(slots=True)
@@ -84,9 +99,19 @@ class Round:
     moves: Moves
     upkeep: Upkeep
     clock: Callable[[], datetime]
+    bell: Callable[[], int]  # changes when somebody else may have written to the journal
+    steps: Steps
     session: Session | None = field(default=None)
     _idling: bool = False
     _sound: bool = False  # the last round ended as it should
+    _called: bool = False
+    _heard: int = -1  # the bell, before the journal was last read
+    _due: datetime = _ALWAYS  # when there is something to do by the clock
+    _look_at: datetime = _ALWAYS  # when to look whether the server forgot to say something
+    _seen: Folders | None = None  # as they were left
+    _unseen_since: datetime | None = None  # when the mailbox failed first
+    _unseen_noted: bool = True  # in the journal; at first nobody knows
+    trouble: str = ""  # why nothing can be sent, as far as it was tried
     _login: Patience = field(default_factory=Patience)  # with a mail server that takes nothing from us at all
     _summary: Patience = field(default_factory=Patience)  # with one that does not take the summary
 
@@ -96,37 +121,103 @@ class Round:
 
     def run(self) -> float:
         """Do all that is to do; the seconds until the next round at the latest."""
+        with self._connection_given_up():
+            return self._run()
+
+    def turn(self) -> float:
+        """The same where something happened since the last round; else only listen on.
+
+        What wakes a round is mostly a server that says it is still there, or one that was away: with a thousand owners
+        that must cost next to nothing.
+        """
+        with self._connection_given_up():
+            wait = self._listened_on()
+            return self._run() if wait is None else wait
+
+    @contextmanager
+    def _connection_given_up(self) -> Iterator[None]:
+        """Hang up when the mailbox failed, and hold no journal open between rounds."""
+        OWNER.set(self.name)  # of the worker, until its next round
         try:
-            wait = self._run()
+            yield
         except MailboxFailed as exc:
             self.close()
-            if self.journal.fact(BLIND) is None:
-                self.journal.set_fact(BLIND, f"{self.clock().isoformat()} {exc}")
+            self._unseen(exc)
             raise
-        if self.journal.fact(BLIND) is not None:
-            self.journal.set_fact(BLIND, None)
-        self._sound = True
-        return wait
+        finally:
+            self.journal.rest()
 
     def _run(self) -> float:
+        self._called, self._heard = False, self.bell()
         self._start()
         self.upkeep.daily()
         self._report()
+        self._alarm()
+        if self.config.imap is None:
+            return self._without_mailbox()
         session = self._connected()
         fresh = self.records.refresh(session)
         self._take_in(session)
-        self._judge()
+        judged = self._judge()
         # Nothing is filed or sent before it is known what the owner moved, and what they said by mail.
         self.moves.follow(session)
         self._orders.obey(session)
-        self._judge_again(fresh=fresh)
+        self._judge_again(judged, fresh=fresh)
         self.filing.file(session)
         looked = self.clock()
         self.filing.release(session)
         self._send(session)
         self.filing.copy(session)
-        self._orders.confirm()
-        return self._listen(session, looked)
+        if not self._login.lasts(self.clock()):
+            self._orders.confirm()
+        wait = self._listen(session, looked)
+        self._sound = True
+        return wait
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to do by the clock, or for somebody who wrote to the journal."""
+        return self._called or self.clock() >= self._due or self.bell() != self._heard
+
+    def call(self) -> None:
+        """Have all looked at in the next round, whatever woke it; from any thread."""
+        self._called = True
+
+    def hang_up(self) -> None:
+        """End the connection of a round that hangs, from another thread."""
+        if session := self.session:
+            session.hang_up()
+
+    def inherit(self, other: Round) -> None:
+        """Go on with the connection of the round that this one replaces, if it is to the same account."""
+        if self.config.imap != other.config.imap:
+            other.close()
+        self.session, self._idling = other.session, other._idling
+        if self.session:
+            self.session.step = self.steps.take
+
+    def _without_mailbox(self) -> float:
+        """Judge and send what was handed over; there is nowhere to file it, or to look for the owner's own mail."""
+        fresh = self.records.refresh(None)
+        judged = self._judge()
+        self._orders.obey(None)
+        self._judge_again(judged, fresh=fresh)
+        looked = self.clock()
+        self.filing.release(None)
+        self._send(None)
+        if not self._login.lasts(self.clock()):
+            self._orders.confirm()
+        self._look_at = self.clock() + _IDLE
+        self._due = self._next_due(looked)
+        return self._seconds()
+
+    def hand_over(self, raw: bytes) -> None:
+        """Take in a mail that the owner's mail server brings, from any thread; JournalFailed when it is not on disk.
+
+        What the mailbox would not have been searched for is nobody's business here, and not kept.
+        """
+        if self._is_wanted(raw):
+            take_in(raw, None, self.journal, self.clock())
 
     def socket(self) -> socket.socket | None:
         """What becomes readable when the server has something to say; None when it cannot."""
@@ -145,7 +236,8 @@ class Round:
             return
         self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
-            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state)
+            told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
+            log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
         self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
 
     def _connected(self) -> Session:
@@ -154,7 +246,9 @@ class Round:
             self.session.idle_done()
         if self.session is None:
             self.session = self.connect()
+            self.session.step = self.steps.take
             self.filing.make_folders(self.session)
+            self._seen_again()
         return self.session
 
     # Taking in
@@ -173,9 +267,11 @@ class Round:
                 *session.look(commands.SEARCH, since_uid=last + 1, senders=self.config.me.addresses),
             }
         )
-        for mail in session.fetch(found, largest=LARGEST_MAIL):
-            place = Place(folder, selected.uidvalidity, mail.uid)
-            take_in(mail.raw, place, self.journal, self.clock())
+        for batch in session.fetch_together(found, largest=LARGEST_MAIL):
+            self.steps.take()
+            with self.journal.together() as together:
+                for mail in batch:
+                    take_in(mail.raw, Place(folder, selected.uidvalidity, mail.uid), together, self.clock())
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
@@ -184,24 +280,45 @@ class Round:
         """What the inbox is asked for."""
         return (*criteria(), *bounces.SEARCH, *conversation.search(self.journal, self.clock()))
 
+    def _is_wanted(self, raw: bytes) -> bool:
+        try:
+            mail = parse(raw)
+        except Unreadable:
+            return True  # it is set aside for the owner to see
+        if any(found_by(mail, criterion) for criterion in self._wanted()):
+            return True
+        from_owner = any(box.address.lower() in self.owner.policy.addresses for box in mail.from_)
+        return from_owner and any(found_by(mail, criterion) for criterion in commands.SEARCH)
+
     @property
     def _inbox(self) -> str:
         return self.config.folders.inbox
 
-    def _judge(self) -> None:
-        """Judge what came in."""
+    def _judge(self) -> frozenset[int]:
+        """Judge what came in; the ids of the entries."""
         self._heed()
-        for entry in self.journal.entries(State.NEW):
-            self._with_names(process, entry)
+        new = self.journal.entries(State.NEW)
+        for batch in portions(new):
+            self.steps.take()
+            process(batch, self.owner, self.journal, self.clock())
+        return frozenset(entry.id for entry in new)
 
-    def _judge_again(self, *, fresh: bool) -> None:
-        """Judge what still waits for the owner once more, where policy or records are others than then."""
+    def _judge_again(self, judged: Container[int], *, fresh: bool) -> None:
+        """Judge what still waits for the owner once more, where policy or records are others than then.
+
+        What was judged in this round already knows the records, and needs it only for another policy.
+        """
         self._heed()
         under = self.owner.policy_fingerprint
         if not fresh and self.journal.fact(JUDGED_UNDER) == under:
             return
         for entry in self.journal.open_to_change():
-            self._with_names(judge_again, entry)
+            if entry.policy != under or entry.id not in judged:
+                self.steps.take()
+                try:
+                    judge_again(entry, self.owner, self.journal, self.clock())
+                except DnsAway as exc:
+                    postponed(entry, exc)
         self.journal.set_fact(JUDGED_UNDER, under)
 
     def _heed(self) -> None:
@@ -214,17 +331,11 @@ class Round:
 
     @property
     def _orders(self) -> Orders:
-        return Orders(self.config, self.owner, self.journal, self.post, self.clock)
-
-    def _with_names(self, judging: Callable[[Entry, Owner, Journal, datetime], None], entry: Entry) -> None:
-        try:
-            judging(entry, self.owner, self.journal, self.clock())
-        except DnsAway as exc:
-            log.warning("%s not judged yet: %s", entry.key[:8], exc)
+        return Orders(self.config, self.owner, self.journal, self._post, self.clock)
 
     # Sending
 
-    def _send(self, session: Session) -> None:
+    def _send(self, session: Session | None) -> None:
         """Send what is due; a server that lets nothing through is not asked again in this round."""
         now = self.clock()
         if self.config.delivery.mode != "send" or self.journal.fact(PAUSED) or self._login.lasts(now):
@@ -232,9 +343,9 @@ class Round:
         for entry in self.journal.due(now):
             if self.journal.fact(PAUSED):
                 return
-            if self.filing.went_out(session, entry):
+            if session and self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
-                log.warning("%s not sent: %s", entry.key[:8], ANSWERED)
+                log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
                 return
 
@@ -245,8 +356,10 @@ class Round:
         except SendFailed as exc:
             if exc.setup:
                 self._login.refused(self.clock())
+                self.trouble = str(exc)
             raise
         self._login.taken()
+        self.trouble = ""
         return said
 
     # Reporting
@@ -258,49 +371,54 @@ class Round:
             return
         if self._login.lasts(now) or self._summary.lasts(now):
             return
-        for week in self._rhythm.over_since(max(began, now - _LATEST_SUMMARY), now):
+        for week in rhythm_of(self.config).over_since(max(began, now - _LATEST_SUMMARY), now):
             if not self.journal.weeks.claim(week.name, now):
                 continue
-            contents = self._contents(week, now)
+            contents = contents_of(self.config, self.journal, self.owner, week, now)
             if contents.empty and self.config.digest.empty == "skip":
                 self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
-            elif not self._post_digest(week, summarise(contents), now):
+            elif not self._post_digest(week, contents, now):
                 return  # the mail server takes nothing now
 
-    def _contents(self, week: Week, now: datetime) -> Contents:
-        facts = gather(self.journal, self.records.index, week, self._rhythm, now)
-        facts = replace(facts, logins=logins.troubles(self.config, now))
-        links = commands.links_of(facts.people, self.owner.secret, self.owner.sender.address, now)
-        suggested = len(suggest(decided(self.journal), self.owner.policy))
-        texts = texts_to_decline(facts.entries, self.owner)
-        return compose(facts, words(self.config.me.language), links, texts=texts, suggested=suggested)
-
-    def _post_digest(self, week: Week, summary: Summary, now: datetime) -> bool:
+    def _post_digest(self, week: Week, contents: Contents, now: datetime) -> bool:
         """Send a summary; False when it surely did not go out and its week is free again."""
-        owner = self.owner.sender
-        to = self.config.digest.to or owner.address
-        message_id = summary_id(self.owner.secret, week.name, owner.domain)
-        message = as_mail(summary, owner=owner, to=to, week=week, message_id=message_id, now=now)
+        to, message = written(self.config, contents, week, self.owner, name=week.name, now=now)
         try:
             self._post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
         except SendFailed as exc:
             self.journal.weeks.give_back(week.name)
             self._summary.refused(now)
-            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc)
+            told = LogEvent.SUMMARY.of(week=week.name)
+            log.warning("%s summary of %s not sent yet: %s", self.name, week.name, exc, extra=told)
             return False
         except SendUncertain as exc:
             self.journal.weeks.settle(week.name, State.UNCERTAIN, str(exc))
-            log.warning("%s summary of %s: %s", self.name, week.name, exc)
+            log.warning("%s summary of %s: %s", self.name, week.name, exc, extra=LogEvent.SUMMARY.of(week=week.name))
         else:
             self.journal.weeks.settle(week.name, State.SENT)
             self._summary.taken()
-            log.info("%s summary of %s sent", self.name, week.name)
+            log.info("%s summary of %s sent", self.name, week.name, extra=LogEvent.SUMMARY.of(week=week.name))
         return True
 
-    @property
-    def _rhythm(self) -> Rhythm:
-        settings = self.config.digest
-        return Rhythm.of(settings.day, settings.time, self.config.me.zone)
+    # Being blind
+
+    def _alarm(self) -> None:
+        """Tell the owner of a blindness that has lasted for a day."""
+        if not self._login.lasts(self.clock()):
+            Alarm(self.config, self.owner, self.journal, self.clock).raise_if_blind(self._post)
+
+    def _unseen(self, exc: MailboxFailed) -> None:
+        """Remember since when the mailbox cannot be looked at; what is over within the hour is not worth a note."""
+        now = self.clock()
+        self._unseen_since = self._unseen_since or now
+        if now - self._unseen_since >= _WORTH_A_NOTE:
+            lose(self.journal, Sense.MAILBOX, str(exc), self._unseen_since)
+            self._unseen_noted = True
+
+    def _seen_again(self) -> None:
+        if self._unseen_noted:
+            regain(self.journal, Sense.MAILBOX)
+        self._unseen_since, self._unseen_noted = None, False
 
     # Listening
 
@@ -309,14 +427,62 @@ class Round:
 
         `looked` is when it was last looked what is due.
         """
-        until = self.config.imap.poll if self.config.imap else _IDLE
-        if session.select(self._inbox).uidnext - 1 > self.journal.cursor(self._inbox)[1]:
+        self._due = _ALWAYS
+        self._seen = self._folders(session)
+        if self._seen.inbox.uidnext - 1 > self.journal.cursor(self._inbox)[1]:
             return 0.0  # something came in since it was searched
-        self._idling = session.idle_start()
-        if self._idling and session.idle_check():
+        if self._idle(session):
             return 0.0  # it was said before we listened, and the socket will not tell again
-        until = min(until, _IDLE)
-        wake = self.journal.next_wake(looked)
-        if wake is not None:
-            until = min(until, max(wake - self.clock(), timedelta(seconds=1)))
-        return until.total_seconds()
+        self._due = self._next_due(looked)
+        return self._seconds()
+
+    def _folders(self, session: Session) -> Folders:
+        ours = self.filing.folders.values() if self.filing.touches else ()
+        return Folders({folder: session.status(folder) for folder in ours}, session.select(self._inbox))
+
+    def _idle(self, session: Session) -> bool:
+        """Listen in the selected folder; whether the server has told of a mail already."""
+        self._idling = session.idle_start()
+        self._look_at = self.clock() + min(self.config.imap.poll if self.config.imap else _IDLE, _IDLE)
+        return self._idling and session.idle_check()
+
+    def _next_due(self, looked: datetime) -> datetime:
+        """When there is something to do by the clock, should nothing happen."""
+        now = self.clock()
+        moments = [self.records.due, rhythm_of(self.config).running(now).end]
+        moments += [
+            patience.until for patience in (self._login, self._summary) if patience.until and patience.lasts(now)
+        ]
+        # A name server, the mail server or a mail program may see to these soon; in its own time, the owner to those.
+        if self.journal.entries(State.NEW, State.ASKED) or self.journal.orders.unconfirmed():
+            moments.append(now + _SOON)
+        # Who writes to a database from another host cannot ring the bell here.
+        if self.config.journal.url or self._moves_undecided():
+            moments.append(self._look_at)
+        if wake := self.journal.next_wake(looked):
+            moments.append(max(wake, now + timedelta(seconds=1)))
+        return min(moments)
+
+    def _moves_undecided(self) -> bool:
+        """Whether there are mails in our folders past which nobody has looked yet."""
+        if self._seen is None:
+            return False  # there is no mailbox
+        return any(self.journal.cursor(folder)[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
+
+    def _seconds(self) -> float:
+        left = min(self._due, self._look_at) - self.clock()
+        return min(max(left, timedelta(0)), _IDLE).total_seconds()
+
+    def _listened_on(self) -> float | None:
+        """The seconds to listen on when nothing happened since the last round; None when there is something to do."""
+        if not self._sound or self.due:
+            return None
+        if self.session and self._idling:
+            if self.session.idle_check():
+                return None
+            if self.clock() < self._look_at:
+                return self._seconds()
+        session = self._connected()
+        if self._folders(session) != self._seen or self._idle(session):
+            return None
+        return self._seconds()

@@ -147,8 +147,16 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(".toml") for file in folder.iterdir() if file.name.endswith(".toml")))
 
 
+def preset_summary(name: str) -> str:
+    """What a preset is for, in a line: the comment that its file begins with."""
+    return _preset_source(name).partition("\n")[0].removeprefix("# ")
+
+
 @functools.cache
 def preset(name: str) -> tuple[PresetRule, ...]:
     """The rows of a preset, those of every switch among them."""
-    source = (resources.files("gateway") / "presets" / f"{name}.toml").read_text("utf-8")
-    return tuple(PresetRule.model_validate(row) for row in tomllib.loads(source)["rule"])
+    return tuple(PresetRule.model_validate(row) for row in tomllib.loads(_preset_source(name))["rule"])
+
+
+def _preset_source(name: str) -> str:
+    return (resources.files("gateway") / "presets" / f"{name}.toml").read_text("utf-8")

@@ -1,156 +1,109 @@
 """The service: one watch an owner, all in one process, multiplexed by one loop and a small pool of workers.
 
 An IDLE event, a held answer coming due or a look at the clock wakes a watch; a worker then does one round of
-its work. A server that keeps its clients waiting keeps no more than _PER_SERVER workers waiting, and owners whose last
-round failed no more than half of all, so that nobody else's mail waits for it.
+its work. Nothing a mailbox or a mail server does to one owner delays another: gateway.turns says whose turn it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
-import random
+import resource
 import selectors
 import signal
 import socket
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
+from functools import partial
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from gateway import systemd
-from gateway.config import Config
-from gateway.errors import BadConfig, JournalFailed, MailboxFailed, RsvpdError
-from gateway.filing import Filing
-from gateway.moves import Moves
-from gateway.owner import connect_of, for_service, people_of, post_of
-from gateway.pipeline import FAULTY
-from gateway.records import Records
+from gateway import smtp, systemd, turns
+from gateway.config import Config, Lmtp
+from gateway.errors import BadConfig, JournalFailed, ListenFailed, MailboxFailed, RsvpdError
+from gateway.events import LogEvent
+from gateway.heartbeat import Heartbeat
+from gateway.lmtp import Listener
+from gateway.logbook import Tally
+from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
 from gateway.round import Round
-from gateway.state import Lock, folder_of, open_journal
-from gateway.upkeep import Upkeep
+from gateway.turns import Turns
+from gateway.watches import Prepared, Watch, now, prepare, prepare_again, server_of
 
 log = logging.getLogger(__name__)
 
-WORKERS = 32  # threads; they mostly wait for servers
-_PER_SERVER = 8  # rounds at a time with one IMAP server: it is also met by no more logins at once
-_STUCK = 3600.0  # seconds after which a round is not taken for going on any more; the longest wait in one is 600
-FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 300.0  # seconds, doubled and jittered in between
 TICK = 60  # seconds between looks at what is due by the clock
-
-
-def now() -> datetime:
-    """The time in UTC; the service's only clock."""
-    return datetime.now(UTC)
-
-
-@dataclass(slots=True, eq=False)
-class Watch:
-    """An owner being looked after: when the next round is, and how the last ones went."""
-
-    round: Round
-    lock: Lock  # held as long as the watch lasts
-    wake_at: float = 0.0  # by the monotonic clock, which no change of the date moves
-    woken: bool = False  # something happened since the last round began
-    failures: int = 0
-    busy: bool = False
-    began: float = 0.0  # when the last round did, by the monotonic clock
-    next_work: Round | None = None  # what follows when the round under way is over: the settings were read again
-    leaves: bool = False  # the owner's file is gone
-    registered: socket.socket | None = None
-    blind_since: datetime | None = field(default=None)
-
-    @property
-    def name(self) -> str:
-        return self.round.name
-
-    @property
-    def server(self) -> str:
-        """The IMAP server it depends on."""
-        account = self.round.config.imap
-        return f"{account.host}:{account.port}" if account else ""
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time for a round; who backs off is not to be woken before."""
-        return self.wake_at <= time.monotonic() or (self.woken and not self.failures)
-
-
-def watch(config: Config) -> Watch:
-    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be."""
-    lock = Lock.take(config)
-    try:
-        return Watch(work_of(config), lock)
-    except BaseException:
-        lock.release()
-        raise
-
-
-def work_of(config: Config) -> Round:
-    """The rounds of a file's owner; BadConfig, BadTemplate or JournalFailed when there can be none."""
-    journal = open_journal(config)
-    journal.verify()
-    owner = for_service(config, journal)
-    owner.check_templates()
-    filing = Filing(config, owner, journal, now)
-    return Round(
-        config=config,
-        owner=owner,
-        journal=journal,
-        connect=connect_of(config),
-        post=post_of(config),
-        records=Records(config, people_of(journal), journal, now),
-        filing=filing,
-        moves=Moves(config, owner, journal, filing, now),
-        upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
-        clock=now,
-    )
+AGAIN = 5  # ticks between tries to serve an owner whose journal could not be opened
+HEARTBEAT = 300  # seconds between signs of life to the operator's URL
+BEAT = 10.0  # seconds between looks at the rounds under way
+# Seconds without a step. Nothing that is in order waits longer than for a mail server's word after the final dot.
+HUNG = smtp.LONGEST_WAIT + 60.0  # then a round's connection is ended under it
+STUCK = smtp.LONGEST_WAIT + 300.0  # then systemd gets no more signs of life, and starts rsvpd anew
 
 
 @dataclass(slots=True)
 class Service:
-    """Runs until stop(); every watch gets its rounds, however the others fare."""
+    """Runs until stop(); every watch gets its rounds, however the others fare.
+
+    `roster` is where reload() reads the settings again.
+    """
 
     watches: list[Watch]
-    roster: Roster | None = None  # where the settings are read again from
+    roster: Roster | None = None
+    faults: dict[str, RsvpdError] = field(default_factory=dict)  # of owners whose file, or the latest of it, is no good
+    untried: dict[str, Config] = field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
+    _turns: Turns[Watch] = field(default_factory=Turns)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(WORKERS, "round"))
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(turns.MOST, "round"))
+    _reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "reload"))
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _reading: threading.Event = field(default_factory=threading.Event)  # the settings are to be read again
-    _done: list[tuple[Watch, Future[float]]] = field(default_factory=list)
+    _done: deque[tuple[Watch, Future[float]]] = field(default_factory=deque)
+    _wishes: deque[Callable[[], None]] = field(default_factory=deque)  # of other threads, for the loop to fulfil
     _bell: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
-    _watchdog: float | None = field(default_factory=systemd.watchdog)
-    _fed: float = 0.0
+    _beat_at: float = 0.0
+    _alive_at: float = 0.0  # when all rounds were last seen to go on
+    _ticks: int = 0
+    _told: str = ""  # the last status
 
     def run(self) -> None:
         """Look after all owners until stop() is called, then let the running rounds end."""
         for end in self._bell:
             end.setblocking(False)
         self._selector.register(self._bell[0], selectors.EVENT_READ)
+        for watch in self.watches:
+            self._turns.add(watch, server=watch.server)
+        self._alive_at = time.monotonic()
         scheduler = self._clockwork()
-        systemd.notify("READY=1", f"STATUS={self._status()}")
         try:
+            self._open_doors()
+            systemd.notify("READY=1", f"STATUS={self.status}")
             while not self._stopping.is_set():
-                if self._reading.is_set():
-                    self._read_again()
                 self._start_rounds()
-                self._wait()
-                self._end_rounds()
-                self._feed_the_watchdog()
+                self._wait(self._turns.wait(time.monotonic()))
+            systemd.notify("STOPPING=1")
+            while self._turns.busy:
+                self._wait(None)
         finally:
-            systemd.notify("STOPPING=1", "STATUS=waiting for what is under way")
             scheduler.shutdown(wait=False)
+            for watch in self.watches:
+                self._close_door(watch)
+            self._reader.shutdown(wait=True, cancel_futures=True)
             self._pool.shutdown(wait=True)
             for watch in self.watches:
                 watch.round.close()
                 watch.lock.release()
+
+    # What others ask of the loop
 
     def stop(self, *_: object) -> None:
         """End after the rounds that are running; also a signal handler."""
@@ -158,9 +111,12 @@ class Service:
         self.ring()
 
     def reload(self, *_: object) -> None:
-        """Read the settings again as soon as may be; also a signal handler."""
-        self._reading.set()
-        self.ring()
+        """Read the files again and go by those that are in order; also a signal handler."""
+        self._wish(self._begin_reload)
+
+    def wake_all(self) -> None:
+        """Give every watch that is not backing off a round now; one in a round gets another after it."""
+        self._wish(self._call_all)
 
     def ring(self) -> None:
         """Wake the loop from any thread."""
@@ -173,10 +129,39 @@ class Service:
         """Whether every owner's server is being listened to, and no round is under way."""
         return all(watch.registered is not None for watch in self.watches)
 
-    def wake_all(self) -> None:
-        """Give every watch that is not backing off a round now; one in a round gets another after it."""
-        for watch in self.watches:
-            watch.woken = True
+    @property
+    def healthy(self) -> bool:
+        """Whether the loop goes on, and every round under way with it."""
+        return time.monotonic() - self._alive_at < 3 * BEAT
+
+    @property
+    def reached(self) -> dict[str, bool]:
+        """Whether the last round reached the mailbox, by owner; false before the first."""
+        return {watch.name: watch.word == "" for watch in tuple(self.watches)}
+
+    @property
+    def not_served(self) -> int:
+        """How many owners there is a file of, and no watch."""
+        return len(self.faults.keys() - {watch.name for watch in tuple(self.watches)})
+
+    @property
+    def rounds(self) -> int:
+        """How many are under way."""
+        return len(self._turns.busy)
+
+    @property
+    def status(self) -> str:
+        """How things stand, in a line."""
+        away = sum(watch.blind_since is not None for watch in self.watches)
+        parts = [f"{len(self.watches)} owners served", f"{away} of them cannot be reached" if away else ""]
+        served = {watch.name for watch in self.watches}
+        absent, refused = sorted(self.faults.keys() - served), sorted(self.faults.keys() & served)
+        parts += [f"not served: {', '.join(absent)}" if absent else ""]
+        parts += [f"changed file not taken: {', '.join(refused)}" if refused else ""]
+        return "; ".join(part for part in parts if part)
+
+    def _wish(self, wish: Callable[[], None]) -> None:
+        self._wishes.append(wish)
         self.ring()
 
     def _clockwork(self) -> BackgroundScheduler:
@@ -184,122 +169,66 @@ class Service:
         # machine) does no harm.
         scheduler = BackgroundScheduler(timezone=UTC)
         scheduler.add_job(
-            self.wake_all, IntervalTrigger(seconds=TICK, timezone=UTC), misfire_grace_time=None, coalesce=True
+            partial(self._wish, self._look_at_the_clock),
+            IntervalTrigger(seconds=TICK, timezone=UTC),
+            misfire_grace_time=None,
+            coalesce=True,
         )
+        if self.heartbeat:
+            scheduler.add_job(
+                self._send_heartbeat,
+                IntervalTrigger(seconds=HEARTBEAT, timezone=UTC),
+                next_run_time=now(),
+                misfire_grace_time=None,
+                coalesce=True,
+            )
         scheduler.start()
         return scheduler
 
-    # Settings
+    def _send_heartbeat(self) -> None:
+        if self.heartbeat and self.healthy:
+            self.heartbeat.beat()
 
-    def _read_again(self) -> None:
-        """Follow the owners' files; who has a faulty one is served as before."""
-        self._reading.clear()
-        if self.roster is None:
-            return
-        systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-        try:
-            configs, faults = self.roster.read()
-        except BadConfig as exc:
-            log.error("settings not read again: %s", exc)
-            systemd.notify("READY=1", f"STATUS={self._status()}; settings not read again: {exc}")
-            return
-        faults |= self._follow(configs)
-        served = {watch.name: watch for watch in self.watches}
-        for name, fault in faults.items():
-            log.error("%s: %s; %s", name, fault, "the old settings stay" if name in served else "not served")
-        for name, watch in served.items():
-            watch.leaves = name not in faults and name not in {config.owner for config in configs}
-            watch.round.journal.set_fact(FAULTY, str(faults[name]) if name in faults else None)
-        log.info("settings read again: %d owners, %d with faults", len(configs), len(faults))
-        systemd.notify("READY=1", f"STATUS={self._status()}" + (f"; {len(faults)} with faults" if faults else ""))
+    def _look_at_the_clock(self) -> None:
+        for watch in self.watches:
+            if watch.round.due:
+                self._turns.wake(watch)
+            self._see_to_door(watch)
+        self._ticks += 1
+        if self.untried and self._ticks % AGAIN == 0:
+            self._prepare(partial(prepare, self.untried.values(), {}), self._admit)
 
-    def _follow(self, configs: Sequence[Config]) -> dict[str, RsvpdError]:
-        """Prepare what the settings ask for; what is wrong with those that cannot be used, by owner."""
-        served = {watch.name: watch for watch in self.watches}
-        faults: dict[str, RsvpdError] = {}
-        for config in configs:
-            try:
-                if config.owner not in served:
-                    self.watches.append(watch(config))
-                elif config != served[config.owner].round.config:
-                    served[config.owner].next_work = work_of(config)
-            except RsvpdError as exc:
-                faults[config.owner] = exc
-        return faults
-
-    def _renew(self, watch: Watch) -> None:
-        """Go over to settings that were read meanwhile."""
-        if watch.next_work is None:
-            return
-        self._deaf(watch)
-        watch.round.close()
-        watch.round, watch.next_work = watch.next_work, None
-        watch.failures, watch.woken = 0, True
-
-    def _let_go(self) -> None:
-        for watch in [watch for watch in self.watches if watch.leaves and not watch.busy]:
-            self._deaf(watch)
-            watch.round.close()
-            watch.lock.release()
-            self.watches.remove(watch)
-            log.info("%s is not served any more", watch.name)
-
-    # Watching over the service itself
-
-    def _status(self) -> str:
-        away = sum(watch.failures > 0 for watch in self.watches)
-        return f"{len(self.watches)} owners" + (f", {away} away" if away else "")
-
-    def _feed_the_watchdog(self) -> None:
-        """Tell systemd that the service goes on, unless a round does not."""
-        now = time.monotonic()
-        if self._watchdog is None or now - self._fed < self._watchdog / 2:
-            return
-        stuck = [watch.name for watch in self.watches if watch.busy and now - watch.began > _STUCK]
-        if stuck:
-            log.error("no end of the round of %s: systemd is not told that all is well", ", ".join(stuck))
-            return
-        self._fed = now
-        systemd.notify("WATCHDOG=1", f"STATUS={self._status()}")
+    def _call_all(self) -> None:
+        for watch in self.watches:
+            self._call(watch)
 
     # Rounds
 
     def _start_rounds(self) -> None:
-        self._let_go()
-        under_way = Counter(watch.server for watch in self.watches if watch.busy)
-        failing = sum(watch.busy and watch.failures > 0 for watch in self.watches)
-        for watch in self.watches:
-            if watch.busy or watch.leaves:
-                continue
-            self._renew(watch)
-            if not watch.due or under_way[watch.server] >= _PER_SERVER:
-                continue
-            if watch.failures and failing >= WORKERS // 2:
-                continue
-            under_way[watch.server] += 1
-            failing += watch.failures > 0
-            watch.busy, watch.woken, watch.began = True, False, time.monotonic()
+        while (watch := self._turns.next(time.monotonic())) is not None:
             self._deaf(watch)
-            future = self._pool.submit(watch.round.run)
-            future.add_done_callback(self._note_end(watch))
+            watch.steps, watch.stepped_at, watch.hung_up = watch.round.steps.taken, time.monotonic(), False
+            future = self._pool.submit(watch.round.turn)
+            future.add_done_callback(partial(self._note_end, watch))
 
-    def _note_end(self, watch: Watch) -> Callable[[Future[float]], None]:
-        def note(future: Future[float]) -> None:
-            self._done.append((watch, future))
-            self.ring()
+    def _note_end(self, watch: Watch, future: Future[float]) -> None:
+        self._done.append((watch, future))
+        self.ring()
 
-        return note
-
-    def _wait(self) -> None:
-        # Who is due and was not started waits for a round to end, which rings the bell.
-        now = time.monotonic()
-        waiting = [watch.wake_at - now for watch in self.watches if not watch.busy and watch.wake_at > now]
-        patience = min([TICK, *waiting, *([self._watchdog / 2] if self._watchdog else [])])
-        for key, _ in self._selector.select(patience):
+    def _wait(self, seconds: float | None) -> None:
+        """Until something happens, then see to it."""
+        longest = max(0.0, self._beat_at - time.monotonic())
+        for key, _ in self._selector.select(longest if seconds is None else min(seconds, longest)):
             if key.data is None:
                 self._hear_bell()
             else:
-                key.data.wake_at = 0.0
+                self._deaf(key.data)  # until its round has heard the server out
+                self._turns.wake(key.data)
+        self._end_rounds()
+        while self._wishes:
+            self._wishes.popleft()()
+        if time.monotonic() >= self._beat_at:
+            self._beat()
 
     def _hear_bell(self) -> None:
         try:
@@ -310,34 +239,38 @@ class Service:
 
     def _end_rounds(self) -> None:
         while self._done:
-            watch, future = self._done.pop()
-            watch.busy = False
+            watch, future = self._done.popleft()
             try:
-                watch.wake_at = time.monotonic() + future.result()
+                wait = future.result()
             except (MailboxFailed, JournalFailed) as exc:
                 self._back_off(watch, exc)
             except Exception as exc:  # one owner's trouble must not stop the others
-                log.exception("%s: a fault of rsvpd's own", watch.name)
+                log.exception("%s: a fault of rsvpd's own", watch.name, extra=LogEvent.FAULT.of(owner=watch.name))
                 watch.round.close()
                 self._back_off(watch, exc)
             else:
-                self._recovered(watch)
+                if failures := self._turns.ended(watch, time.monotonic(), wait=wait):
+                    log.info(
+                        "%s back after %d failures", watch.name, failures, extra=LogEvent.BACK.of(owner=watch.name)
+                    )
+                watch.blind_since = None
+                self._leave_word(watch, "")
                 self._listen(watch)
+            self._part_with(watch)
 
     def _back_off(self, watch: Watch, exc: Exception) -> None:
-        watch.failures += 1
-        # Jitter, so that a server that comes back is not met by everybody at once.
-        longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0**watch.failures)
-        delay = LONGEST_BACKOFF if getattr(exc, "permanent", False) else random.uniform(0.5, 1.0) * longest  # noqa: S311
-        watch.wake_at = time.monotonic() + delay
+        delay = self._turns.failed(watch, time.monotonic(), exc)
         watch.blind_since = watch.blind_since or now()
+        self._leave_word(watch, str(exc))
         level = logging.ERROR if isinstance(exc, JournalFailed) else logging.WARNING
-        log.log(level, "%s away: %s; next try in %.0f s", watch.name, exc, delay)
+        told = LogEvent.AWAY.of(owner=watch.name)
+        log.log(level, "%s away: %s; next try in %.0f s", watch.name, exc, delay, extra=told)
 
-    def _recovered(self, watch: Watch) -> None:
-        if watch.failures:
-            log.info("%s back after %d failures", watch.name, watch.failures)
-        watch.failures, watch.blind_since = 0, None
+    def _leave_word(self, watch: Watch, why: str) -> None:
+        """Tell `rsvpd status` whether the mailbox is reached, when that changed."""
+        if watch.word != why:
+            watch.word = why
+            leave_word(watch.round.config, Presence(watch.blind_since or now(), why))
 
     def _listen(self, watch: Watch) -> None:
         ear = watch.round.socket()
@@ -350,9 +283,200 @@ class Service:
             self._selector.unregister(watch.registered)
             watch.registered = None
 
+    # Signs of life
 
-def stop_on_signals(service: Service) -> None:
-    """SIGTERM and SIGINT end the service after the running rounds; SIGHUP has it read the settings again."""
+    def _beat(self) -> None:
+        """See whether the rounds go on, and tell systemd as long as they do."""
+        moment = time.monotonic()
+        interval = systemd.watchdog()
+        self._beat_at = moment + (min(BEAT, interval / 3) if interval else BEAT)
+        stuck = [watch.name for watch in self._turns.busy if self._silence(watch, moment) > STUCK]
+        if stuck:
+            log.critical("%s: hangs, which only a new start can mend", ", ".join(stuck), extra=LogEvent.STUCK.of())
+        else:
+            self._alive_at = moment
+            systemd.notify("WATCHDOG=1")
+        if self.status != self._told:
+            self._told = self.status
+            systemd.notify(f"STATUS={self.status}")
+
+    def _silence(self, watch: Watch, moment: float) -> float:
+        """The seconds since a round under way took its last step; the connection of one that hangs is ended."""
+        if watch.steps != watch.round.steps.taken:
+            watch.steps, watch.stepped_at = watch.round.steps.taken, moment
+        silence = moment - watch.stepped_at
+        if silence > HUNG and not watch.hung_up:
+            watch.hung_up = True
+            told = LogEvent.HUNG_UP.of(owner=watch.name)
+            log.warning("%s: no step for %.0f s; hanging up", watch.name, silence, extra=told)
+            watch.round.hang_up()
+        return silence
+
+    # Reading the files again
+
+    def _begin_reload(self) -> None:
+        if self.roster is None:
+            return
+        systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        served = {watch.name: watch for watch in self.watches}
+        self._prepare(partial(prepare_again, self.roster, served), self._end_reload)
+
+    def _prepare(self, work: Callable[[], Prepared], use: Callable[[Future[Prepared]], None]) -> None:
+        """Make ready beside the loop what takes a while, and use it in the loop."""
+        self._reader.submit(work).add_done_callback(lambda future: self._wish(partial(use, future)))
+
+    def _end_reload(self, future: Future[Prepared]) -> None:
+        try:
+            prepared = future.result()
+        except BadConfig as exc:
+            log.error("not reloaded, everything stays as it was: %s", exc, extra=LogEvent.REFUSED_SETTINGS.of())
+            systemd.notify("READY=1", f"STATUS=Not reloaded: {exc.faults[0]}; {self.status}")
+            return
+        named = prepared.rounds.keys() | prepared.watches.keys() | prepared.faults.keys()
+        for watch in [watch for watch in self.watches if watch.name not in named]:
+            log.info("%s is served no more", watch.name, extra=LogEvent.RELEASED.of(owner=watch.name))
+            watch.leaves = True
+            self._close_door(watch)
+            self._part_with(watch)
+        self.faults.clear()
+        self._use(prepared)
+        log.info("reloaded: %s", self.status, extra=LogEvent.RELOADED.of())
+        self._told = self.status
+        systemd.notify("READY=1", f"STATUS=Reloaded; {self.status}")
+
+    def _admit(self, future: Future[Prepared]) -> None:
+        self._use(future.result())
+
+    def _use(self, prepared: Prepared) -> None:
+        for watch in self.watches:
+            if watch.name in prepared.rounds:
+                watch.leaves, watch.successor = False, prepared.rounds[watch.name]
+                self._part_with(watch)
+        for owner, watch in prepared.watches.items():
+            log.info("%s is served", owner, extra=LogEvent.SERVED.of(owner=owner))
+            self.faults.pop(owner, None)
+            self.watches.append(watch)
+            self._turns.add(watch, server=watch.server)
+            self._see_to_door(watch)
+        for owner, fault in prepared.faults.items():
+            log.error("%s: %s", owner, fault, extra=LogEvent.REFUSED_SETTINGS.of(owner=owner))
+        self.faults.update(prepared.faults)
+        self.untried = dict(prepared.untried)
+
+    def _part_with(self, watch: Watch) -> None:
+        """Let go of a watch that leaves, or of the round that has a successor, if no round is under way."""
+        if watch in self._turns.busy or not (watch.leaves or watch.successor):
+            return
+        self._deaf(watch)
+        self._turns.remove(watch)
+        if watch.leaves:
+            watch.round.close()
+            watch.lock.release()
+            self.watches.remove(watch)
+        elif watch.successor:
+            watch.successor.inherit(watch.round)
+            if _terms(watch.successor) != _terms(watch.round):
+                self._close_door(watch)
+            watch.round, watch.successor = watch.successor, None
+            watch.server = server_of(watch.round.config)
+            self._turns.add(watch, server=watch.server)
+            self._see_to_door(watch)
+
+    # Mail that is handed over
+
+    def _open_doors(self) -> None:
+        """Let the owners' mail servers hand mail over; ListenFailed when there is only one owner, and no door."""
+        if len(self.watches) == 1:
+            self._open_door(self.watches[0])
+        for watch in self.watches:
+            self._see_to_door(watch)
+
+    def _open_door(self, watch: Watch) -> None:
+        """Let the owner's mail server hand mail over; what it brings is looked at in a round at once."""
+        settings, recipients = _terms(watch.round)
+        if settings is None or watch.door:
+            return
+
+        def take_in(raw: bytes) -> None:
+            watch.round.hand_over(raw)
+            self._wish(partial(self._call, watch))
+
+        door = Listener(settings, recipients, take_in)
+        door.open()
+        watch.door = door
+        told = LogEvent.LISTENING.of(owner=watch.name)
+        log.info("%s: mail is taken in at %s", watch.name, settings.listen, extra=told)
+
+    def _see_to_door(self, watch: Watch) -> None:
+        """Open what the settings ask for, now or later; where it cannot be, the others are served all the same."""
+        try:
+            self._open_door(watch)
+        except ListenFailed as exc:
+            log.error("%s: %s", watch.name, exc, extra=LogEvent.NOT_LISTENING.of(owner=watch.name))
+
+    def _close_door(self, watch: Watch) -> None:
+        if watch.door:
+            watch.door.close()
+            watch.door = None
+
+    def _call(self, watch: Watch) -> None:
+        if watch in self.watches:  # and has not left since
+            watch.round.call()
+            self._turns.wake(watch)
+
+
+def _terms(work: Round) -> tuple[Lmtp | None, frozenset[str]]:
+    """What a door depends on: where it is, and whom it takes mail for."""
+    return work.config.lmtp, frozenset(address.lower() for address in work.config.me.addresses)
+
+
+def heed_signals(service: Service) -> None:
+    """SIGTERM and SIGINT end the service after the running rounds, SIGHUP has it read its files again."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, service.stop)
     signal.signal(signal.SIGHUP, service.reload)
+
+
+def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: Heartbeat | None = None) -> None:
+    """Serve the owners of a roster until a signal ends it; the first fault when none can be served.
+
+    `metrics` is where numbers can be asked for, `heartbeat` where signs of life are sent; ListenFailed when the first
+    cannot be.
+    """
+    _allow_many_connections()
+    configs, unread = roster.read()
+    prepared = prepare(configs, {})
+    faults = {**unread, **prepared.faults}
+    if not prepared.watches:
+        raise next(iter(faults.values()))
+    for owner, fault in faults.items():
+        log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
+    service = Service(list(prepared.watches.values()), roster, faults, prepared.untried, heartbeat)
+    heed_signals(service)
+    # systemd's watchdog ends with SIGABRT, and the log, standard error, shall say where each thread was.
+    faulthandler.enable(2)
+    with _numbers(service, metrics):
+        service.run()
+
+
+@contextmanager
+def _numbers(service: Service, address: tuple[str, int] | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    from gateway.metrics import Endpoint  # its library is an extra
+
+    tally = Tally()
+    logging.getLogger("gateway").addHandler(tally)
+    endpoint = Endpoint(address, service, tally)
+    try:
+        yield
+    finally:
+        endpoint.close()
+        logging.getLogger("gateway").removeHandler(tally)
+
+
+def _allow_many_connections() -> None:
+    # Each owner takes one for the mailbox and one for the lock; systemd's soft limit is 1024 for old programs' sake.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -31,8 +31,13 @@ def listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def is_address(value: str) -> bool:
+    """Whether this is a mail address that can be written to without quotes."""
+    return bool(_ADDRESS.fullmatch(value))
+
+
 def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
+    if not is_address(value):
         raise ValueError(f"{value!r} is not a mail address")
     local, _, domain = value.rpartition("@")
     return f"{local}@{domain.lower()}"

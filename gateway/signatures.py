@@ -7,8 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import dkim
-
 from gateway.model import Mail
 
 MOST = 5  # signatures looked at; 200 of them cost a second
@@ -63,6 +61,8 @@ def verify(mail: Mail, signature: Signature, resolve: Callable[[str], bytes | No
 
 
 def _check(mail: Mail, signature: Signature, resolve: Callable[[str], bytes | None]) -> str | None:
+    import dkim  # heavy, and needed only where signatures are checked here
+
     def txt(name: bytes | str, timeout: float = 5) -> bytes | None:  # noqa: ARG001 - dkimpy passes it
         return resolve(name.decode("ascii") if isinstance(name, bytes) else name)
 

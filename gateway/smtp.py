@@ -26,11 +26,27 @@ _CONNECT = 30.0
 _COMMAND = 300.0
 _DATA = 120.0
 _CONTENT = 180.0
-_DOT = 600.0  # a shorter wait would invent uncertain outcomes
+_DOT = LONGEST_WAIT = 600.0  # a shorter wait would invent uncertain outcomes
 _OURSELVES = "[127.0.0.1]"  # what we say EHLO with: neither host nor network of the owner is anybody's business
 _ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9.-]+", re.ASCII)
 _FORBIDDEN = re.compile(rb"[\0\x80-\xff]|(?<!\r)\n|\r(?!\n)|[^\r\n]{999}")
 _DOT_AT_START = re.compile(rb"^\.", re.MULTILINE)
+
+
+class _Server(smtplib.SMTP):
+    """A server whose every answer is a step."""
+
+    def __init__(self, step: Callable[[], None]) -> None:
+        super().__init__(local_hostname=_OURSELVES)
+        self._step = step
+
+    def getreply(self) -> tuple[int, bytes]:
+        self._step()
+        return super().getreply()
+
+
+def _no_step() -> None:
+    pass
 
 
 def send(
@@ -41,15 +57,17 @@ def send(
     recipient: str,
     secret: Callable[[], SecretStr],
     before_dot: Callable[[], None],
+    step: Callable[[], None] = _no_step,
 ) -> str:
     """The server's final word on a mail it took.
 
     SendFailed when it surely did not take it, SendUncertain when nobody can tell. `before_dot` is called when
-    all but the final dot is on the wire; if it raises, the dot is not sent and the exception goes on.
+    all but the final dot is on the wire; if it raises, the dot is not sent and the exception goes on. `step` is
+    called before each wait, which is LONGEST_WAIT at most.
     """
     _check(message, sender, recipient)
     place = f"{account.host}:{account.port}"
-    with _session(account, secret, place) as server:
+    with _session(account, secret, place, step) as server:
         with _before_the_dot(place):
             _envelope(server, sender, recipient, place)
             _content(server, message, place)
@@ -73,8 +91,10 @@ def _check(message: bytes, sender: str, recipient: str) -> None:
 
 
 @contextmanager
-def _session(account: Smtp, secret: Callable[[], SecretStr], place: str) -> Iterator[smtplib.SMTP]:
-    server = smtplib.SMTP(local_hostname=_OURSELVES)
+def _session(
+    account: Smtp, secret: Callable[[], SecretStr], place: str, step: Callable[[], None] = _no_step
+) -> Iterator[smtplib.SMTP]:
+    server = _Server(step)
     try:
         with _setting_up(place):
             _connect(server, account, place)

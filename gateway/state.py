@@ -5,14 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.config import Config
 from gateway.errors import JournalFailed
-from gateway.journal import Journal
-from gateway.journal.store import open_file, open_url
 from gateway.ownership import why_not_keep
+
+if TYPE_CHECKING:
+    from gateway.journal import Journal
 
 _JOURNAL = "journal.sqlite"
 
@@ -24,14 +28,25 @@ def state_directory() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "rsvpd"
 
 
+# The system units' files, and where they keep what belongs to them; see StateDirectory= there.
+SYSTEM_FILES = Path("/etc/rsvpd")
+SYSTEM_STATES = (Path("/var/lib/rsvpd-owner"), Path("/var/lib/rsvpd"))
+
+
 def folder_of(config: Config) -> Path:
     """An owner's folder in the state directory; a unit of the owner's own has one already."""
+    if config.path and config.path.absolute().parent == SYSTEM_FILES and "STATE_DIRECTORY" not in os.environ:
+        of_units = [state / config.owner for state in SYSTEM_STATES]
+        return next((folder for folder in of_units if os.path.lexists(folder)), of_units[-1])
     base = state_directory()
     return base if base.name == config.owner else base / config.owner
 
 
 def open_journal(config: Config) -> Journal:
     """The owner's journal; JournalFailed says what is wrong with it."""
+    from gateway.journal import Journal  # only now: reading mails needs none
+    from gateway.journal.store import open_file, open_url
+
     if config.journal.url:
         return Journal(open_url(config.journal.url), config.owner)
     return Journal(open_file(folder_of(config) / _JOURNAL), config.owner)
@@ -46,6 +61,38 @@ def journal_at_hand(config: Config) -> Journal | None:
     return open_journal(config) if mine else None
 
 
+@contextmanager
+def acting_for(config: Config) -> Iterator[None]:
+    """Be the user whose state it is, if root asks: what root left there, the service could not use."""
+    folder = folder_of(config)
+    keeper = folder.stat() if os.geteuid() == 0 and folder.exists() else None
+    if keeper is None or keeper.st_uid == 0:
+        yield
+        return
+    os.setegid(keeper.st_gid)
+    os.seteuid(keeper.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def is_served(config: Config) -> bool:
+    """Whether a service looks after this owner, on this host."""
+    try:
+        descriptor = os.open(folder_of(config) / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def secret_of(journal: Journal) -> bytes:
     """The key behind our Message-IDs and tokens, made at first use and kept in the journal."""
     found = journal.fact("secret")
@@ -53,6 +100,22 @@ def secret_of(journal: Journal) -> bytes:
         found = secrets.token_hex(32)
         journal.set_fact("secret", found)
     return bytes.fromhex(found)
+
+
+def ring(config: Config) -> None:
+    """Tell the service that somebody else may have written to the owner's journal."""
+    bell = folder_of(config) / "bell"
+    with suppress(FileNotFoundError):  # no folder, no service
+        os.close(os.open(bell, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.utime(bell)
+
+
+def rung(config: Config) -> int:
+    """When ring() was last called, in nanoseconds; 0 when it never was."""
+    try:
+        return (folder_of(config) / "bell").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 @dataclass(slots=True)

@@ -133,14 +133,17 @@ class StockSentences:
             return None
         return self._sentences[best[0]]
 
+    def _closing(self, folded: str) -> str | None:
+        """The closing a folded text begins with."""
+        closings = self._closings.get(folded.partition(" ")[0], ())
+        return next((closing for closing in closings if f"{folded} ".startswith(f"{closing} ")), None)
+
     def _frame(self, piece: str, names: frozenset[str], *, signature: bool) -> bool:
         """Whether the piece is mere closing, name or ornament."""
         folded = fold(piece)
-        for closing in self._closings.get(folded.partition(" ")[0], ()):
-            if f"{folded} ".startswith(f"{closing} "):
-                folded = folded[len(closing) :].lstrip()
-                signature = True
-                break
+        while closing := self._closing(folded):
+            folded = folded[len(closing) :].removeprefix(" and").lstrip()
+            signature = True
         words = folded.split()
         if all(word in names for word in words):
             return True

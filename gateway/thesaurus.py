@@ -60,13 +60,20 @@ def _related(topic: str) -> Iterator[str]:
     wanted = _stems(topic)
     called = [known for known in _fields() if wanted == known.names[0]]
     named = called or [known for known in _fields() if wanted in known.names]
-    within = [known for known in _fields() if any(_holds(wanted, name) for name in known.names)]
+    within = _within(wanted)
     comprised = [known for known in _fields() if _holds(known.names[0], wanted)]
     for known in (*(named or within or _touched(topic)), *comprised):
         yield from known.terms
     if not named:
-        general = set(map(_stem, _GENERAL))
-        yield from (_open(stem) for stem in wanted.split() if len(stem) > _SHORT and stem not in general)
+        words = (word for word in fold(topic).split() if len(word) > _SHORT)
+        yield from (_open(stem) for word in words if (stem := _stem(word)) not in _general())
+
+
+def _within(wanted: str) -> list[Field]:
+    """The fields whose names stand in a topic; those of general words only where there is no other."""
+    held = [(known, name) for known in _fields() for name in known.names if _holds(wanted, name)]
+    telling = [(known, name) for known, name in held if not _general().issuperset(name.split())]
+    return list(dict.fromkeys(known for known, _ in telling or held))
 
 
 def _touched(topic: str) -> tuple[Field, ...]:
@@ -83,6 +90,11 @@ def _found(terms: Iterable[str], text: str) -> Iterator[object]:
 
 def _holds(text: str, words: str) -> bool:
     return bool(words) and f" {words} " in f" {text} "
+
+
+@cache
+def _general() -> frozenset[str]:
+    return frozenset(map(_stem, _GENERAL))
 
 
 @cache

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from gateway.errors import JournalFailed
+from gateway.events import LogEvent
 from gateway.journal import Journal
 from gateway.journal.store import backup
 
@@ -39,7 +40,7 @@ class Upkeep:
             if self.folder:
                 self._back_up(self.folder, today)
         except (JournalFailed, OSError) as exc:
-            log.error("no backup: %s", exc)
+            log.error("no backup: %s", exc, extra=LogEvent.BACKUP.of())
         else:
             self.journal.set_fact(_DONE, today)
 
@@ -50,4 +51,4 @@ class Upkeep:
         backup(self.journal.store, target)
         for old in sorted(folder.glob("journal-*.sqlite"))[:-KEPT_BACKUPS]:
             old.unlink()
-        log.info("backup %s", target.name)
+        log.info("backup %s", target.name, extra=LogEvent.BACKUP.of())

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 
 from gateway.model import Signal
 
@@ -45,7 +46,8 @@ _REST = r"[^.!?\n]*"
 _ASKS = r"(?=[^.!?\n]*\?)"
 _LETTERS = {"ä": "ae?", "ö": "oe?", "ü": "ue?", "ß": "(?:ß|ss)", "*": r"\w*"}
 _DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
-_DIGIT = "#"  # the key of a phrase that has no word but a number
+_ANY = ""  # the key of a phrase that could stand in any text
+_OFTEN = 8  # times a phrase is found in a text; who says it more often says no more by it
 _KEY = 4  # letters by which a phrase with an open ending is looked up
 
 
@@ -96,7 +98,7 @@ class Phrase:
     def keys(self) -> frozenset[str]:
         """Words of which a text must have one for the phrase to be in it; "graph*" where any ending will do."""
         required = [self._first_words(element) for element in _ELEMENT.findall(self.text) if _is_required(element)]
-        return max(filter(None, required), key=lambda words: min(map(len, words)), default=frozenset({_DIGIT}))
+        return max(filter(None, required), key=lambda words: min(map(len, words)), default=frozenset({_ANY}))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -198,14 +200,16 @@ class Phrases:
                 self._by_key.setdefault(key, []).append(phrase)
 
     def find(self, text: str) -> Iterator[tuple[Phrase, re.Match[str]]]:
-        """Each phrase that stands in a bare text, wherever it does."""
+        """Each phrase that stands in a bare text, and where."""
         tried: set[int] = set()
-        words = set(WORD.findall(text.lower()))
-        if any(map(str.isdecimal, text)):
-            words.add(_DIGIT)
-        beginnings = {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)}
-        for key in self._by_key.keys() & (words | beginnings):
+        for key in self._by_key.keys() & _keys_of(text):
             for phrase in self._by_key[key]:
                 if id(phrase) not in tried:
                     tried.add(id(phrase))
-                    yield from ((phrase, found) for found in phrase.pattern.finditer(text))
+                    yield from ((phrase, found) for found in islice(phrase.pattern.finditer(text), _OFTEN))
+
+
+@lru_cache(maxsize=4)  # a note is looked through for several kinds of phrases
+def _keys_of(text: str) -> frozenset[str]:
+    words = {_ANY, *WORD.findall(text.lower())}
+    return frozenset(words | {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)})

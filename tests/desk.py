@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from gateway.config import Config
 from gateway.journal import Journal
 from gateway.model import Verdict
 from gateway.round import Round
-from gateway.service import watch
+from tests.clock import Clock, watch_by
 from tests.servers import Dovecot
 from tests.submission import SmtpServer
 from tests.test_story import Owner, owner_at
@@ -33,13 +33,10 @@ class Desk:
     owner: Owner
     config: Config
     work: Round
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
+    clock: Clock
 
     def round(self, *, after: timedelta = timedelta(minutes=1)) -> None:
-        self.now += after
+        self.clock.now += after
         self.work.run()
 
     def end_of_hold(self) -> None:
@@ -59,8 +56,12 @@ class Desk:
         return [letter.recipients for letter in self.owner.smtp.delivered]
 
     @property
+    def today(self) -> tuple[datetime, datetime]:
+        return self.clock.now - timedelta(days=1), self.clock.now + timedelta(days=1)
+
+    @property
     def overruled(self) -> list[str]:
-        return [why for _, why in self.journal.overruled(self.now - timedelta(days=1), self.now + timedelta(days=1))]
+        return [why for _, why in self.journal.overruled(*self.today)]
 
     def move(self, start: str, end: str, *, subject: str = "") -> None:
         with self.mail_program(start) as client:
@@ -89,15 +90,12 @@ class Desk:
 @contextmanager
 def desk(owner: Owner, config: Config) -> Iterator[Desk]:
     """The parts of `rsvpd run` without its loop, and with a clock that the test moves."""
-    watched = watch(config)
-    found = Desk(owner, config, watched.round, datetime.now(UTC))
-    work, filing = watched.round, replace(watched.round.filing, clock=found)
-    work.clock = work.records.clock = found
-    work.filing, work.moves = filing, replace(work.moves, filing=filing, clock=found)
+    clock = Clock(datetime.now(UTC))
+    watched = watch_by(clock, config)
     try:
-        yield found
+        yield Desk(owner, config, watched.round, clock)
     finally:
-        work.close()
+        watched.round.close()
         watched.lock.release()
 
 

@@ -24,7 +24,7 @@ from tests.submission import Login
 
 _PATIENCE = 20.0  # seconds a server has to start
 _FIRST_UID = 20000  # of the users of a Dovecot that root starts
-_CAPABILITIES = "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE CHILDREN CONDSTORE"
+_CAPABILITIES = "IMAP4rev1 LITERAL+ MULTIAPPEND ID ENABLE IDLE NAMESPACE UIDPLUS MOVE SPECIAL-USE CHILDREN CONDSTORE"
 _CONFIG = """\
 protocols = imap lmtp
 base_dir = {folder}/run
@@ -198,7 +198,7 @@ class Dovecot:
         login = Login(
             name or f"{secrets.token_hex(4)}@example.org", password or f"correct horse {secrets.token_hex(4)}"
         )
-        home = self._home(login)
+        home = self.home(login)
         home.mkdir()
         uid, gid = os.geteuid(), os.getegid()
         if self._as_root:
@@ -230,7 +230,7 @@ class Dovecot:
 
     def renumber(self, login: Login) -> None:
         """Number the mails of the inbox anew, under another UIDVALIDITY, as after a restored backup."""
-        maildir = self._home(login) / "Maildir"
+        maildir = self.home(login) / "Maildir"
         uids = maildir / "dovecot-uidlist"
         header = uids.read_text("utf-8").split()
         validity = next(int(field[1:]) for field in header if field.startswith("V"))
@@ -238,7 +238,8 @@ class Dovecot:
         for index in maildir.glob("dovecot*index*"):
             index.unlink()
 
-    def _home(self, login: Login) -> Path:
+    def home(self, login: Login) -> Path:
+        """Where the server keeps a user's mail."""
         return self.folder / "mail" / login.user
 
 

@@ -55,6 +55,7 @@ class SmtpServer:
     delivered: list[Delivered] = field(default_factory=list)
     wire: list[bytes] = field(default_factory=list)  # each mail as it was on the wire, without the final dot
     heard: list[str] = field(default_factory=list)  # each command line
+    forward: Callable[[Delivered], None] | None = None  # who gets each mail that was taken
     port: int = 0
     _listener: socket.socket | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -216,7 +217,10 @@ class _Dialogue:
         reply = self._server.fault("dot") or "250 2.0.0 queued"
         if reply[0] == "2" or reply == "lost":
             raw = b"".join(line[1:] if line.startswith(b".") else line for line in lines)
-            self._server.delivered.append(Delivered(self._sender, tuple(self._recipients), raw))
+            taken = Delivered(self._sender, tuple(self._recipients), raw)
+            self._server.delivered.append(taken)
+            if self._server.forward:
+                self._server.forward(taken)
         self._reply("cut" if reply in ("lost", "dropped") else reply)
         self._sender, self._recipients = "", []
 

@@ -10,11 +10,10 @@ from sqlalchemy import update
 from gateway.bounces import bounced_letters
 from gateway.config import Config
 from gateway.journal import Journal
-from gateway.journal.entries import Limits
 from gateway.journal.schema import entries
 from gateway.journal.store import Store
 from gateway.mail import parse
-from gateway.model import State
+from gateway.model import Limits, State
 from gateway.owner import for_service
 from gateway.pipeline import BREAKER, PAUSED, process, take_in
 from tests.test_journal import due
@@ -83,7 +82,7 @@ def arrives(journal: Journal, raw: bytes) -> None:
     config = Config.model_validate({"me": {"name": "Ada Miller", "addresses": "ada@example.org"}})
     take_in(raw, None, journal, NOW)
     for entry in journal.entries(State.NEW):
-        process(entry, for_service(config, journal), journal, NOW)
+        process([entry], for_service(config, journal), journal, NOW)
 
 
 def test_a_report_names_the_letters_that_failed() -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import email.policy
 import email.utils
 import json
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.check import Outcome, _runtime
+from gateway.check.finding import Outcome
+from gateway.check.host import runtime
 from gateway.cli import main
+from tests.accounts import accounts
 from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
 from tests.notifications import MX, linkedin
@@ -101,7 +105,7 @@ def test_check_looks_for_the_known_faults_of_pythons_mail_library_by_what_it_can
     if lacks == "verify_generated_headers":
         monkeypatch.delattr(email.policy.Policy, "verify_generated_headers")
 
-    (found,) = _runtime()
+    found = runtime()
 
     assert found.outcome is (Outcome.REMARK if lacks else Outcome.GOOD)
     assert ("lacks two known mends" in found.found) is (lacks is not None)
@@ -158,25 +162,7 @@ def test_a_faulty_file_ends_with_78_and_names_every_fault(config: Path) -> None:
 
 
 def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login) -> None:
-    (config.parent / "imap-password").write_text(login.password)
-    (config.parent / "smtp-password").write_text(smtp.login.password)
-    config.write_text(
-        config.read_text()
-        + f"""
-[imap]
-host = "{HOST}"
-port = {dovecot.imaps_port}
-user = "{login.user}"
-password = {{ file = "imap-password" }}
-ca_file = "{dovecot.certificate.chain}"
-[smtp]
-host = "{HOST}"
-port = {smtp.port}
-user = "{smtp.login.user}"
-password = {{ file = "smtp-password" }}
-ca_file = "{smtp.certificate.chain}"
-"""
-    )
+    config.write_text(f"{config.read_text()}\n{accounts(config.parent, dovecot, login, smtp)}")
 
 
 def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dovecot, smtp_server: SmtpServer) -> None:
@@ -185,8 +171,9 @@ def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dove
     result = rsvpd("check", config)
 
     assert result.exit_code == 0, result.output
-    assert "fault" not in result.stdout
-    assert "book.vcf: 1 people" in result.stdout
+    assert "\nfault" not in result.stdout
+    assert "book.vcf: 1 people, less than a minute old" in result.stdout
+    assert "\nno faults, " in result.stdout
     assert smtp_server.delivered == []
 
 
@@ -257,6 +244,27 @@ def test_every_command_explains_itself(command: str) -> None:
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 5
+
+
+HEAVY = {"sqlalchemy", "imapclient", "smtplib", "dns", "dkim", "icalendar", "apscheduler"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [(["--help"], {*HEAVY, "pydantic", "rich", "jinja2"}), (["explain", "--config", "ada.toml", "mail.eml"], HEAVY)],
+    ids=["help", "explain"],
+)
+def test_what_a_command_does_not_need_does_not_slow_its_start(
+    arguments: list[str], needless: set[str], config: Path, tmp_path: Path
+) -> None:
+    mail(tmp_path, linkedin("Bob Stranger"))
+    at_the_end = "import atexit, sys; atexit.register(lambda: print('LOADED', *sys.modules))"
+    command = [sys.executable, "-c", f"{at_the_end}; from gateway.cli import main; main()", *arguments]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    loaded = {name.partition(".")[0] for name in done.stdout.partition("LOADED")[2].split()}
+    assert loaded & needless == set()
 
 
 @needs_corpus

@@ -18,12 +18,14 @@ from gateway import commands as commands_package
 from gateway.commands import LASTS, Order, answer_links, leave_by_summary, leave_by_token, links_of, read
 from gateway.commands.verbs import Command, Verb
 from gateway.commands.verbs import words as said_words
+from gateway.config import Config
 from gateway.digest import as_mail, compose, summarise
 from gateway.digest.text import as_text
 from gateway.digest.words import words
 from gateway.letter import confirmation, letter_id, summary_id
 from gateway.mail import parse
 from gateway.model import Mailbox, State
+from gateway.owner import policy_of
 from tests.test_digest import WEEK, entry, facts, text_of
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -204,6 +206,18 @@ def test_what_no_owner_wrote_as_an_answer_is_no_command(fields: dict[str, str]) 
 )
 def test_any_address_of_the_owner_may_ask(fields: dict[str, str]) -> None:
     assert asked(mail("decline c17", **fields)) == ("decline c17",)
+
+
+def test_an_address_for_answers_and_summaries_gives_no_orders() -> None:
+    settings = {
+        "me": {"name": "Ada", "addresses": "Ada@example.org", "contact": "assistant@example.org"},
+        "digest": {"to": "summaries@example.org"},
+    }
+
+    policy = policy_of(Config.model_validate(settings))
+
+    assert policy.addresses == {"ada@example.org"}
+    assert len(policy.own) == 3
 
 
 def own_mails() -> list[bytes]:

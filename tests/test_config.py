@@ -8,7 +8,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 
-from gateway.config import Config, Secret, load
+from gateway.config import Config, Lmtp, Secret, load
 from gateway.errors import BadConfig
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.toml"
@@ -127,7 +127,7 @@ def test_the_example_shows_every_key_and_every_default() -> None:
     sections = (config.me, config.policy, config.evidence, config.authentication, config.delivery, config.digest)
     wanted = {key for section in sections for key in type(section).model_fields}
     wanted |= {key for key in type(config.imap).model_fields if key != "folders"}
-    wanted |= set(type(config.smtp).model_fields)
+    wanted |= set(type(config.smtp).model_fields) | set(Lmtp.model_fields)
 
     assert wanted - shown == set()
     assert config.delivery == Config().delivery

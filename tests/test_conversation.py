@@ -54,11 +54,11 @@ def letter_id(found: Desk) -> str:
 
 def outcomes(found: Desk) -> tuple[Outcome, ...]:
     """What became of the letters of the last days."""
-    return found.journal.outcomes(found.now - timedelta(days=7))
+    return found.journal.conversation.outcomes(found.clock.now - timedelta(days=7))
 
 
 def write_back(found: Desk, to: str | None, **other: str) -> None:
-    found.owner.deliver(answer(to, when=found.now, **other))
+    found.owner.deliver(answer(to, when=found.clock.now, **other))
     found.round()
 
 
@@ -96,7 +96,7 @@ def test_an_answer_to_a_decline_makes_the_case_the_owners_and_is_not_answered(
     shown = rsvpd("show", "--config", declined.config.path, "c1")
     assert 'answers your letter: "Hello Ada, what a pity."' in " ".join(shown.split())
     assert "c1" in rsvpd("list", "--config", declined.config.path)
-    assert "what a pity" in summary(declined.config, declined.journal, None, declined.now).text
+    assert "what a pity" in summary(declined.config, declined.journal, None, declined.clock.now).text
 
 
 def test_a_mail_from_the_address_alone_opens_the_case_and_proves_nothing(declined: Desk) -> None:
@@ -151,7 +151,7 @@ def test_a_mail_that_answers_no_letter_changes_no_case(declined: Desk, to: str |
     write_back(declined, to, **other)
 
     assert declined.verdict == (Verdict.DECLINE, "policy")
-    assert declined.journal.answered(declined.now - timedelta(days=1), declined.now + timedelta(days=1)) == []
+    assert declined.journal.answered(*declined.today) == []
 
 
 def test_the_owners_own_mail_in_the_thread_is_no_answer(declined: Desk) -> None:
@@ -202,7 +202,7 @@ def test_a_crash_while_an_answer_is_written_down_tells_it_once(declined: Desk) -
     declined.round()
 
     assert declined.verdict == (Verdict.HUMAN, "answer")
-    assert len(declined.journal.answered(declined.now - timedelta(days=1), declined.now + timedelta(days=1))) == 1
+    assert len(declined.journal.answered(*declined.today)) == 1
 
 
 def test_only_the_first_answer_opens_the_case(declined: Desk) -> None:
@@ -274,7 +274,7 @@ def test_outcomes_are_counted_by_template(declined: Desk) -> None:
     declined.round()
 
     assert outcomes(declined) == (Outcome("previous-interaction", 2, 1, 1, 1, 0),)
-    assert declined.journal.outcomes(declined.now + timedelta(days=1)) == ()
+    assert declined.journal.conversation.outcomes(declined.clock.now + timedelta(days=1)) == ()
 
 
 def test_of_two_people_with_a_name_none_is_taken_for_the_new_connection(declined: Desk) -> None:
@@ -325,5 +325,6 @@ def test_the_running_service_hears_an_answer(owner: Owner) -> None:
         wait_for(lambda: owner.names(REVIEW) != [], "the answer")
 
     assert [str(case.verdict) for case in journal.cases()] == [Verdict.HUMAN]
-    assert journal.outcomes(entry.taken_in - timedelta(days=1)) == (Outcome("previous-interaction", 1, 1, 0, 0, 0),)
+    counted = journal.conversation.outcomes(entry.taken_in - timedelta(days=1))
+    assert counted == (Outcome("previous-interaction", 1, 1, 0, 0, 0),)
     assert len(owner.smtp.delivered) == 1

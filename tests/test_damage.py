@@ -23,11 +23,11 @@ from gateway.journal.store import open_file
 from gateway.model import Note, Notification, State
 from gateway.owner import for_service
 from gateway.pipeline import MOST_TRIES, deliver, process, take_in
-from gateway.service import watch
+from tests.clock import Clock, watch_by
 from tests.notifications import linkedin, old_linkedin, reminder
 from tests.test_journal import LIMITS, NOW, due
 from tests.test_races import ADA, Outbox
-from tests.test_round import MONDAY, Clock, Scene, scene
+from tests.test_round import MONDAY, Scene, scene
 from tests.test_story import owner
 
 __all__ = ["owner", "scene"]  # the fixtures
@@ -40,11 +40,8 @@ FLIPS = 80
 
 def reopened(scene: Scene) -> Scene:
     """The same owner after a restart."""
-    watched, clock = watch(scene.work.config), Clock()
-    for part in (watched.round, watched.round.records):
-        part.clock = clock
-    watched.round.filing = replace(watched.round.filing, clock=clock)
-    return Scene(scene.owner, watched.round, clock)
+    clock = Clock(MONDAY - timedelta(days=5))
+    return Scene(scene.owner, watch_by(clock, scene.work.config).round, clock)
 
 
 def restored(scene: Scene, backup: Path) -> Scene:
@@ -65,7 +62,6 @@ def test_what_went_out_after_a_backup_does_not_go_out_again_when_it_is_restored(
     scene: Scene, tmp_path: Path, sent_copy: bool
 ) -> None:
     """Sent is the second witness; without a copy there, the answer goes out once more and this test would show it."""
-    scene.work.upkeep = replace(scene.work.upkeep, clock=scene.clock)
     scene.owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
     journal = scene.work.journal
     journal.set_fact("paused", "yes")
@@ -143,7 +139,7 @@ def outcome(path: Path) -> list[tuple[str, bytes]]:
             ada = for_service(ADA, journal)
             journal.recover(now)
             for entry in journal.entries(State.NEW):
-                process(entry, ada, journal, now)
+                process([entry], ada, journal, now)
             for entry in journal.hold_over(now):
                 journal.settle(entry, State.DUE, now, only_from=(State.HELD,))
             for entry in journal.due(now):
@@ -245,7 +241,7 @@ def test_a_mail_that_was_changed_in_the_journal_is_not_judged(tmp_path: Path) ->
     (entry,) = journal.entries(State.NEW)
 
     with pytest.raises(JournalFailed, match="was changed"):
-        process(entry, for_service(ADA, journal), journal, NOW)
+        process([entry], for_service(ADA, journal), journal, NOW)
 
 
 # A mail that kills
@@ -278,7 +274,7 @@ def judge_all(path: Path) -> None:
         return ada.read(notification)
 
     for entry in journal.entries(State.NEW):
-        process(entry, replace(ada, read=read), journal, NOW)
+        process([entry], replace(ada, read=read), journal, NOW)
 
 
 def died(work: Callable[[], None]) -> bool:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from gateway.background import Background
 from gateway.config import Imap, Secret
 from gateway.demo import samples
-from gateway.demo.background import Background
 from gateway.demo.certificate import HOST, make
 from gateway.demo.embedded import EmbeddedImap, Stored
 from gateway.demo.outcome import Outcome, Scene, differences

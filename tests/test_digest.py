@@ -19,16 +19,18 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import gateway.digest.words
+from gateway.blindness import Blindness, Sense
 from gateway.commands import links_of
 from gateway.commands import read as read_order
 from gateway.digest import Facts, Rhythm, Week, as_mail, compose, summarise
-from gateway.digest.facts import Source, WeekCount, count_weeks, mailbox_away, quiet_since
+from gateway.digest.facts import WeekCount, count_weeks, quiet_since
 from gateway.digest.html import LARGEST, as_html
 from gateway.digest.items import Links
 from gateway.digest.shown import web_address
 from gateway.digest.text import as_text
 from gateway.digest.words import words
 from gateway.journal.conversation import Outcome
+from gateway.journal.index import SourceState
 from gateway.mail import parse
 from gateway.model import AnswerLink, Channel, Entry, Mailbox, Reply, State, Verdict
 
@@ -187,7 +189,7 @@ def test_an_answer_that_came_back_has_a_section_of_its_own() -> None:
 
 
 def test_what_does_not_work_is_told() -> None:
-    gone = Source("contacts.vcf", WEEK.start, "is not there")
+    gone = SourceState("contacts.vcf", "", WEEK.start, "is not there")
 
     text = text_of(sources=[gone], quiet_since=WEEK.start - timedelta(days=30), moved=[("c9", "decline -> accept")])
 
@@ -209,20 +211,17 @@ def test_mails_that_cannot_be_read_are_counted_by_reason_not_listed() -> None:
 
 
 def test_a_source_that_never_could_be_read_promises_nothing() -> None:
-    never = Source("https://dav.example.org/", None, "the server is away")
+    never = SourceState("https://dav.example.org/", "", None, "the server is away")
 
     assert "Nothing is known from it yet." in " ".join(text_of(sources=[never]).split())
 
 
-def test_a_mailbox_that_is_away_is_told_unless_it_only_just_went() -> None:
+def test_a_mailbox_that_is_away_is_told() -> None:
     since = WEEK.end - timedelta(days=3)
-    fact = f"{since.isoformat()} imap.example.org: no connection"
+    away = Blindness(Sense.MAILBOX, since, "imap.example.org: no connection")
 
-    assert mailbox_away(None, WEEK.end) is None
-    assert mailbox_away(fact, since + timedelta(minutes=59)) is None
-    away = mailbox_away(fact, WEEK.end)
-    assert away == Source("", since, "imap.example.org: no connection")
     told = section_of(text_of(mailbox=away), "Trouble")
+
     assert "since 20 Nov 2026: imap.example.org: no\n  connection." in told
 
 
@@ -317,7 +316,7 @@ def test_nothing_is_added_to_an_empty_week() -> None:
         {"entries": [entry(1, "accept-candidate")]},
         {"entries": [entry(1, "decline", State.UNREADABLE, judgement=None, case=None, verdict=None)]},
         {"quiet_since": WEEK.start - timedelta(days=90)},
-        {"sources": [Source("contacts.vcf", None, "gone")]},
+        {"sources": [SourceState("contacts.vcf", "", None, "gone")]},
         {"overruled": [("c1", "approved by the owner")]},
         {"paused": True},
         {"asleep": True},

@@ -19,9 +19,9 @@ from gateway.mail import LARGEST
 from gateway.model import Entry, State
 from gateway.owner import for_service
 from gateway.pipeline import Owner, deliver, process, take_in
+from tests.clock import Clock
 from tests.notifications import MX, old_linkedin
 from tests.test_races import Outbox
-from tests.test_round import Clock
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def answered(journal: Journal, mails: list[bytes]) -> list[str]:
     for raw in mails:
         take_in(raw, None, journal, began)
     for entry in journal.entries(State.NEW):
-        process(entry, owner, journal, began)
+        process([entry], owner, journal, began)
     for entry in journal.due(began):
         deliver(entry, owner, journal, outbox, Clock(began))
     return outbox.recipients
@@ -92,7 +92,7 @@ def test_a_backlog_of_mails_fills_no_memory(tmp_path: Path) -> None:
         owner = ada(journal)
         logging.disable(logging.CRITICAL)  # pytest keeps what is logged, and with an exception the mail
         for entry in journal.entries(State.NEW):
-            process(entry, owner, journal, now)
+            process([entry], owner, journal, now)
         assert len(looked_at(journal)) == count
 
     def look() -> None:
@@ -105,7 +105,11 @@ def test_a_backlog_of_mails_fills_no_memory(tmp_path: Path) -> None:
 
 def looked_at(journal: Journal) -> list[Entry]:
     """Every list there is."""
-    journal.unfiled(), journal.open_to_change(), journal.between(datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC))
+    (
+        list(journal.unfiled("INBOX")),
+        journal.open_to_change(),
+        journal.between(datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC)),
+    )
     return journal.entries(State.UNREADABLE)
 
 

@@ -1,16 +1,18 @@
 """Who may import whom: the pure core knows no clock, no socket and no database, and nobody imports the wiring."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import gateway
+from gateway.events import LogEvent
 
 ROOT = Path(gateway.__file__).parent
 # From the ground up; a module may import from its own floor and from those below.
 FLOORS = (
-    ("model", "errors", "settings", "ownership"),
+    ("model", "errors", "events", "settings", "ownership"),
     ("mail", "hypertext", "cases", "names"),
     (
         "networks",
@@ -41,23 +43,31 @@ FLOORS = (
         "explain",
     ),
     ("config",),
-    ("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls", "secrecy", "archive", "systemd", "oauth", "grants"),
+    (
+        *("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls"),
+        *("secrecy", "archive", "systemd", "oauth", "grants", "background", "heartbeat"),
+    ),
+    ("blindness",),
     ("pipeline", "conversation", "digest", "reading", "replay", "page", "card"),
     (
         "state",
+        "presence",
         "logins",
         "records",
         "owner",
         "filing",
         "moves",
         "upkeep",
+        "steps",
+        "alarm",
         "round",
         "review",
+        "status",
         "deeds",
         "orders",
-        "roster",
     ),
-    ("check",),
+    ("check", "init", "roster", "turns", "logbook", "metrics"),
+    ("watches",),
     ("service",),
     ("demo",),
     ("cli",),
@@ -78,6 +88,7 @@ SOLE_IMPORTERS = {
     "google_auth_oauthlib": {"oauth"},
     "msal": {"oauth"},
     "keyring": {"config"},
+    "prometheus_client": {"metrics"},
 }
 BANNED = ("utils", "helpers", "common", "base", "manager")
 
@@ -146,3 +157,30 @@ def test_input_and_output_modules_do_not_import_each_other() -> None:
 
 def test_no_module_has_a_name_that_says_nothing() -> None:
     assert [file for file in modules() if file.stem in BANNED] == []
+
+
+def log_calls(file: Path) -> Iterator[ast.Call]:
+    """Every call of `log.info()` and its like."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+                yield node
+
+
+def test_every_line_of_the_log_names_its_event() -> None:
+    nameless = [
+        f"{file.relative_to(ROOT)}:{call.lineno}"
+        for file in modules()
+        for call in log_calls(file)
+        if "extra" not in {keyword.arg for keyword in call.keywords}
+    ]
+
+    assert nameless == [], "say which LogEvent of gateway/events.py it is: extra=LogEvent.JUDGED.of(entry=...)"
+
+
+def test_every_event_is_told_of_somewhere_and_explained() -> None:
+    told = "".join(file.read_text("utf-8") for file in modules())
+    page = (ROOT.parent / "docs" / "operations.md").read_text("utf-8")
+
+    assert [event for event in LogEvent if f"LogEvent.{event.name}" not in told] == []
+    assert [event for event in LogEvent if f"`{event}`" not in page] == []

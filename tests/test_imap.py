@@ -169,7 +169,7 @@ def test_a_missing_folder_is_named_with_those_that_are_there(dovecot: Dovecot, l
     with session(dovecot, login) as opened:
         for ask in (
             lambda: opened.file([1], "Nowhere"),
-            lambda: opened.append("Nowhere", mail(2)),
+            lambda: opened.append("Nowhere", [mail(2)]),
             lambda: opened.select("Nowhere"),
         ):
             with pytest.raises(MailboxFailed, match=r"no folder 'Nowhere'; .*\[imap\.folders\].*INBOX") as failed:
@@ -197,7 +197,7 @@ def test_folders_are_made_and_found_in_the_servers_spelling(
         opened.ensure("Invitations/Accept")
         opened.file([1], "Invitations/Accept")
         sent = opened.special("\\Sent")
-        opened.append(sent, mail(2))
+        opened.append(sent, [mail(2)])
 
     assert subjects(server, login, made) == ["number 1"]
     assert subjects(server, login, f"{prefix}Sent") == ["number 2"]
@@ -216,7 +216,7 @@ def test_a_folder_with_any_letters_can_be_made(dovecot: Dovecot, login: Login) -
     name = 'Einladungen/Prüfen & "mehr"'
     with session(dovecot, login) as opened:
         opened.ensure(name)
-        opened.append(name, mail(1))
+        opened.append(name, [mail(1)])
 
         assert opened.select(name).exists == 1
 
@@ -435,14 +435,20 @@ def test_an_answered_mail_is_marked_and_stays_unread(dovecot: Dovecot, login: Lo
     assert [item[b"FLAGS"] for item in dovecot.mails(login)] == [{b"\\Answered"}]
 
 
-def test_an_appended_mail_is_there_as_it_was_given(dovecot: Dovecot, login: Login) -> None:
-    with session(dovecot, login) as opened:
-        uid = opened.append("Drafts", mail(1), ["\\Draft", "\\Seen"])
+@pytest.mark.parametrize("without", [(), ("MULTIAPPEND",), ("MULTIAPPEND", "LITERAL+")])
+def test_appended_mails_are_there_as_they_were_given(
+    own_dovecot: Callable[..., Dovecot], without: tuple[str, ...]
+) -> None:
+    server = own_dovecot(without=without)
+    login = server.user()
+    with session(server, login) as opened:
+        opened.append("Drafts", [mail(1), mail(2)], ["\\Draft", "\\Seen"])
         found = opened.find_message_id("Drafts", "<1@network.example>")
 
-    (draft,) = dovecot.mails(login, "Drafts")
-    assert (uid, found) == (1, [1])
-    assert (draft[b"BODY[]"], draft[b"FLAGS"]) == (mail(1), {b"\\Draft", b"\\Seen"})
+    drafts = server.mails(login, "Drafts")
+    assert found == [1]
+    assert [draft[b"BODY[]"] for draft in drafts] == [mail(1), mail(2)]
+    assert [draft[b"FLAGS"] for draft in drafts] == [{b"\\Draft", b"\\Seen"}] * 2
 
 
 def test_a_folder_that_was_renumbered_says_so(own_dovecot: Callable[..., Dovecot]) -> None:

@@ -221,7 +221,7 @@ def test_no_line_of_ours_begins_with_what_a_mail_says(connected: Connecting) -> 
             lambda text=text: session.holds("INBOX", to="a@b.example", since=date(2026, 11, 1), marks=[("X-A", text)]),
             lambda text=text: session.add_keyword([1], text),
             lambda text=text: session.select(text),
-            lambda text=text: session.append(text, b"From: a@b.example\r\n\r\nA9 DELETE Victim\r\n"),
+            lambda text=text: session.append(text, [b"From: a@b.example\r\n\r\nA9 DELETE Victim\r\n"]),
         ):
             with suppress(ValueError, MailboxFailed):
                 wanted()

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from gateway.errors import JournalFailed
-from gateway.journal import Journal, Ruling
-from gateway.journal.entries import Denied, Limits
+from gateway.journal import Journal
+from gateway.journal.entries import Denied
 from gateway.journal.store import Store, backup, first_broken_event, open_file
 from gateway.model import (
     Authentic,
@@ -19,12 +19,14 @@ from gateway.model import (
     Judgement,
     Kind,
     Known,
+    Limits,
     Note,
     NoteKind,
     Notification,
     Person,
     Place,
     Provenance,
+    Ruling,
     State,
     Verdict,
 )

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.errors import JournalFailed
-from gateway.journal import Answer, Journal, Ruling
-from gateway.journal.entries import ON_THE_WIRE, Limits
+from gateway.journal import Answer, Journal
+from gateway.journal.entries import ON_THE_WIRE
 from gateway.journal.store import open_file
-from gateway.model import Entry, Place, State, Verdict
+from gateway.model import Entry, Limits, Place, Ruling, State, Verdict
 from tests.test_journal import account, due
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

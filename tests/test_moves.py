@@ -45,7 +45,7 @@ def test_a_mail_moved_to_declined_is_answered_after_the_hold_and_the_summary_say
     assert found.verdict == (Verdict.DECLINE, "owner")
     assert found.overruled == [f"moved from {start} to {DECLINED}"]
     assert found.lies_in(ACCEPT, REVIEW, DECLINED) == [0, 0, 1]
-    text = summary(found.config, found.journal, None, found.now).text
+    text = summary(found.config, found.journal, None, found.clock.now).text
     assert re.search(rf"c1  {who[0]}.*\n  moved from {start} to {DECLINED}\n  Answered by mail \({who[1]}\)", text)
 
 
@@ -269,7 +269,7 @@ def test_a_copy_that_is_deleted_again_changes_nothing(begin: Callable[..., Desk]
 def test_what_waits_for_the_owner_does_not_keep_the_service_awake(begin: Callable[..., Desk]) -> None:
     found = begin(old_linkedin(*STRANGER))
     found.copy(DECLINED, REVIEW)
-    found.now += HOLD
+    found.clock.now += HOLD
 
     wait = found.work.run()
 
@@ -422,7 +422,7 @@ def test_a_crash_between_a_decision_and_its_filing_applies_it_once(begin: Callab
 
 def test_a_mail_moved_while_its_hold_ends_is_not_answered(begin: Callable[..., Desk]) -> None:
     found = begin(old_linkedin(*STRANGER))
-    found.now += HOLD
+    found.clock.now += HOLD
     session = found.work._connected()
     found.work.moves.follow(session)
     found.move(DECLINED, ACCEPT)
@@ -517,7 +517,7 @@ def test_a_mail_that_was_marked_as_deleted_is_not_moved_on(
         found.round()
         (case,) = found.journal.cases()
         for verdict in (Verdict.HUMAN, Verdict.DECLINE, Verdict.HUMAN):
-            found.journal.overrule(case, verdict, "by command", found.now + timedelta(seconds=1))
+            found.journal.overrule(case, verdict, "by command", found.clock.now + timedelta(seconds=1))
             found.round()
 
         with found.mail_program(ODD_REVIEW) as client:

@@ -206,6 +206,8 @@ def test_signs_that_turn_the_direction_are_not_part_of_a_name() -> None:
         ("Engineer at the European Pie Agency", "European Pie Agency"),
         ("A student at heart", None),
         ("College Librarian", None),
+        ("Cook @PieWorks 🚀", "PieWorks"),
+        ("🌍 Baker at Grüne Torte 🌱 | Speaker", "Grüne Torte"),
         ("Visionary | Dad", None),
         ("松林大学 副教授", "松林大学"),
     ],

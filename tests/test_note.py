@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import bench.notes
 from gateway.model import Evidence, Kind, Note, NoteKind, Notification, Person, Signal
 from gateway.note import Reader
 from tests.corpus import CORPUS, needs_corpus
@@ -118,10 +119,26 @@ def test_no_note_is_a_default_note_in_the_language_of_the_mail(note: str | None)
         ("I don't want to sell you anything, but our software cuts your costs by half.", {Signal.PITCH}),
         ("I don't want to be introduced to anybody.", set()),
         ("Could you introduce me to your colleague Ms Hobbs?", {Signal.INTRODUCTION}),
+        ("If you recommended me, I would be grateful.", set()),
+        ("Thanks for the quick call this morning!", {Signal.MET}),
+        ("Would you like to connect?", set()),
+        ("How are you?", set()),
     ],
 )
 def test_what_is_denied_is_not_claimed(note: str, signals: set[Signal]) -> None:
     assert set(read(note).signals) == signals
+
+
+def test_one_hint_says_nothing_and_two_say_it_together() -> None:
+    assert read("It's Jonas, hello there!").signals == ()
+    assert read("It's Jonas. Sorry again!").evidence == (
+        Evidence(Signal.MET, "It's Jonas"),
+        Evidence(Signal.MET, "Sorry again"),
+    )
+
+
+def test_the_owner_addressed_by_name_refers_nobody() -> None:
+    assert Signal.REFERRAL not in read("Professor Ellison, somebody told me you collect stamps.").signals
 
 
 def test_a_pitch_has_no_other_purpose() -> None:
@@ -280,6 +297,13 @@ def test_the_bare_stock_sentence_of_the_corpus_is_found() -> None:
     stock = [label for label in corpus_notes() if label.kind == "default"]
 
     assert [label.reader.read(label.notification).text for label in stock] == [label.text for label in stock]
+
+
+@pytest.mark.parametrize("samples", bench.notes.FLOORS)
+def test_notes_nobody_had_seen_are_read_as_well_as_they_were(samples: str) -> None:
+    missed = [(one.name, one.value) for one in bench.notes.measures(samples) if not one.met]
+
+    assert missed == []
 
 
 def test_our_own_samples_are_read_as_their_labels_say() -> None:

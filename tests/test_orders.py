@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -27,10 +25,10 @@ from gateway.imap import Session
 from gateway.journal.schema import metadata, nonces
 from gateway.model import State
 from gateway.orders import PATIENCE
-from gateway.service import watch
+from tests.clock import Clock
 from tests.notifications import MX, linkedin, old_linkedin
 from tests.test_commands import ADA
-from tests.test_round import MONDAY, Clock, Scene
+from tests.test_round import MONDAY, Scene, at_work
 from tests.test_story import Owner, owner, serving, settled, wait_for
 
 __all__ = ["owner"]  # the fixture
@@ -40,20 +38,6 @@ pytestmark = pytest.mark.parametrize("owner", ["sqlite"], indirect=True)
 PASS = "dkim=pass header.d=example.org"
 START = MONDAY - timedelta(days=5)
 MET = "Hi Ada, we met at the spring school in Lyon. - {name}"
-
-
-@contextmanager
-def at_work(owner: Owner, **settings: str) -> Iterator[Scene]:
-    """Rounds of an owner with these settings, under a clock that the test moves."""
-    watched, clock = watch(owner.config(**settings)), Clock(START)
-    for part in (watched.round, watched.round.records):
-        part.clock = clock
-    watched.round.filing = replace(watched.round.filing, clock=clock)
-    try:
-        yield Scene(owner, watched.round, clock)
-    finally:
-        watched.round.close()
-        watched.lock.release()
 
 
 @pytest.fixture
@@ -393,6 +377,14 @@ def test_a_confirmation_that_the_server_refused_for_now_comes_later(scene: Scene
     assert len(confirmations(scene)) == 1
 
 
+def test_a_confirmation_is_not_lost_with_a_password_that_was_changed(scene: Scene) -> None:
+    scene.owner.smtp.faults["auth"] = "535 5.7.8 authentication failed"
+    told(scene, to_myself(link(scene, "accept")))
+    scene.round_at(START + timedelta(minutes=10))
+
+    assert len(confirmations(scene)) == 1
+
+
 def test_what_a_crash_left_of_a_confirmation_is_put_right(scene: Scene) -> None:
     journal = scene.work.journal
     scene.owner.deliver(to_myself(link(scene, "accept")))
@@ -564,11 +556,11 @@ def test_the_summary_says_how_to_answer_it_and_what_it_suggests(scene: Scene) ->
 
     raw = scene.owner.smtp.delivered[-1].raw
     text, page = text_of(raw), message_from_bytes(raw, policy=default).get_body(("html",))
-    assert "To decide, answer this mail with lines like: decline c1" in text
+    assert 'To decide, answer this mail with lines like: "accept c1", "decline c1"' in " ".join(text.split())
     assert "What you decided yourself suggests rows for your policy (1)" in text
     assert page is not None
     hrefs = re.findall(r'href="(mailto:[^"]*)"', page.get_content())
-    assert len(hrefs) == 6 + 3 * 8  # Mia names no company
+    assert len(hrefs) == 6 + 3 * 7  # Mia names no company, and the others are accepted already
     subjects = [parse_qs(urlsplit(unescape(href)).query)["subject"][0] for href in hrefs]
     told(scene, to_myself(next(subject for subject in subjects if subject.startswith("rsvpd: decline c1 "))))
     assert decided(scene) == "decline by owner"

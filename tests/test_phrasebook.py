@@ -72,10 +72,25 @@ def test_a_phrasebook_tells_its_own_language(language: str) -> None:
         ("to !join/add", "to join, to build", ["to build"]),
         ("für Sie", "fur Sie, fuer Sie", ["fur Sie", "fuer Sie"]),
         ("i'd like", "I'd like", ["I'd like"]),
+        ("you *ed me", "You fixed me; you fed me; you ed me", ["You fixed me"]),
+        ("wir ge*t", "wir gelacht, wir gehen", ["wir gelacht"]),
+        ("{event}!workshop now", "workshop now, summer school now", ["summer school now"]),
+        ("up to PERCENT/MONEY", "up to 40 %, up to £20k, up to us", ["up to 40 %", "up to £20k"]),
+        ("MONEY", "a 20 euro note", ["20 euro"]),
+        ("since YEAR", "since 2014, since 3014", ["since 2014"]),
+        ("NUMBER friends", "12 friends", ["12 friends"]),
+        ("told by my/NAME", "told by Ada, told by my, told by me", ["told by Ada", "told by my"]),
+        ("which ... ?", "Which edition? The one which I have.", ["Which"]),
+        ("^ same", "Same here. It is the same.", ["Same"]),
+        ("do you remember ...", "Do you remember Kiel in May? I do.", ["Do you remember Kiel in May"]),
     ],
 )
 def test_the_marks_of_a_phrase_mean_what_the_phrasebook_says(phrase: str, text: str, expected: list[str]) -> None:
     assert words(text, phrase) == expected
+
+
+def test_a_phrase_said_a_thousand_times_is_found_a_few_times() -> None:
+    assert 1 < len(words("we met " * 1000, "we met")) < 20
 
 
 @pytest.mark.parametrize(
@@ -94,6 +109,10 @@ def test_the_marks_of_a_phrase_mean_what_the_phrasebook_says(phrase: str, text: 
         ("type systems", "Ihre Typsysteme"),
         ("falconry", "a falconry club"),
         ("beehive acoustics", "acoustics of a hive, beehive acoustics"),
+        ("prison reform", "released on probation"),
+        ("glaciers", "a glacier in Norway"),
+        ("railway history", "the old locomotive"),
+        ("timber bridges", "a beam of timber"),
     ],
 )
 def test_a_topic_is_touched_by_what_belongs_to_it(topic: str, text: str) -> None:
@@ -107,6 +126,9 @@ def test_a_topic_is_touched_by_what_belongs_to_it(topic: str, text: str) -> None
         ("typography", "I am a software engineer looking for new challenges."),
         ("choral music", "Our guitar shop sells strings."),
         ("public health", "Let us meet for lunch at the law school."),
+        ("timber bridge design", "She likes the design."),
+        ("rowing", "We sat in the third row."),
+        ("law", "Lei conosce mio padre?"),
     ],
 )
 def test_a_topic_is_not_touched_by_what_is_next_to_it(topic: str, text: str) -> None:

@@ -10,15 +10,15 @@ import pytest
 
 from gateway.config import Config
 from gateway.errors import JournalFailed, SendFailed, SendUncertain
-from gateway.journal import Answer, Journal, Ruling
-from gateway.journal.entries import Limits
+from gateway.journal import Answer, Journal
 from gateway.journal.store import Store
-from gateway.model import State, Verdict
+from gateway.model import Limits, Ruling, State, Verdict
 from gateway.owner import for_service
 from gateway.pipeline import Post, deliver
+from tests.clock import Clock
 from tests.notifications import old_linkedin
 from tests.test_journal import LIMITS, account, due, invitation, judgement
-from tests.test_round import MONDAY, Clock, Scene, scene
+from tests.test_round import MONDAY, Scene, scene
 from tests.test_story import owner
 
 __all__ = ["owner", "scene"]  # the fixtures
@@ -149,7 +149,8 @@ def test_declining_a_case_that_is_being_answered_sends_no_second_answer(journal:
     journal.settle(entry, state, NOW)
 
     answer = Answer(entry, account("bob@example.org"), Ruling(State.DUE, recipient="bob@example.org"))
-    took = journal.answer(answer, NOW)
+    (case,) = journal.cases()
+    took = journal.overrule(case, Verdict.DECLINE, "declined by the owner", NOW, answer=answer)
 
     assert not took
     assert journal.entry(entry.id).state is state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,21 +21,12 @@ from gateway.model import Known, Note, NoteKind, Person
 from gateway.people import look_up
 from gateway.records import Records
 from tests.certificates import HOST
+from tests.clock import Clock
 from tests.servers import Dovecot
 from tests.submission import Login
 from tests.test_journal import due
 
 STOCK = Note(NoteKind.DEFAULT, None)
-
-
-@dataclass
-class Clock:
-    """A clock that the test moves."""
-
-    now: datetime = field(default_factory=lambda: datetime(2026, 11, 23, 8, tzinfo=UTC))
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @dataclass
@@ -85,7 +76,7 @@ def world(dovecot: Dovecot, tmp_path: Path, store: Store) -> Iterator[World]:
     )
     assert config.imap is not None
     session = connect(config.imap, config.imap.secret)
-    journal, clock = Journal(store, "me"), Clock()
+    journal, clock = Journal(store, "me"), Clock(datetime(2026, 11, 23, 8, tzinfo=UTC))
     records = Records(config, PeopleIndex(journal.store, "me"), journal, clock)
     yield World(dovecot, login, tmp_path, journal, clock, session, records)
     session.close()

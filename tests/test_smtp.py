@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway import smtp, tls
+from gateway.background import Background
 from gateway.config import Config, Secret, Smtp
 from gateway.demo import certificate
-from gateway.demo.background import Background
 from gateway.demo.sink import Letter, Sink
 from gateway.errors import JournalFailed, SendFailed, SendUncertain
 from gateway.owner import post_of

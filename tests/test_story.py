@@ -18,8 +18,10 @@ from imapclient import IMAPClient
 from gateway.config import Config, load
 from gateway.model import State, Verdict
 from gateway.review import summary
-from gateway.service import Service, watch
+from gateway.service import Service
 from gateway.state import open_journal
+from gateway.watches import watch
+from tests.accounts import accounts
 from tests.certificates import HOST
 from tests.notifications import MX, linkedin, old_linkedin, ordinary, reminder
 from tests.servers import Dovecot
@@ -71,8 +73,6 @@ def owner_at(dovecot: Dovecot, smtp_server: SmtpServer, folder: Path, journal_ur
     """An owner with a mailbox of their own at these servers, and files in a folder."""
     login = dovecot.user()
     (folder / "contacts.vcf").write_text(CONTACTS)
-    (folder / "imap-password").write_text(login.password)
-    (folder / "smtp-password").write_text(smtp_server.login.password)
     return Owner(dovecot, smtp_server, login, folder, journal_url)
 
 
@@ -95,19 +95,7 @@ addresses = ["ada@example.org"]
 contacts = "contacts.vcf"
 [authentication]
 authserv_id = "{MX}"
-[imap]
-host = "{HOST}"
-port = {self.dovecot.imaps_port}
-user = "{self.login.user}"
-password = {{ file = "imap-password" }}
-ca_file = "{self.dovecot.certificate.chain}"
-[smtp]
-host = "{HOST}"
-port = {self.smtp.port}
-user = "{self.smtp.login.user}"
-password = {{ file = "smtp-password" }}
-ca_file = "{self.smtp.certificate.chain}"
-[delivery]
+{accounts(self.folder, self.dovecot, self.login, self.smtp)}[delivery]
 mode = "{mode}"
 hold = "{hold}"
 {more}
@@ -167,7 +155,7 @@ def settled(config: Config, count: int) -> Callable[[], bool]:
     def done() -> bool:
         every = journal.entries(*State)
         pending = [e for e in every if e.state in (State.NEW, State.DUE, State.SENDING, State.DOT)]
-        return len(every) >= count and not pending and not journal.unfiled() and not journal.uncopied()
+        return len(every) >= count and not pending and not any(journal.unfiled("INBOX")) and not journal.uncopied()
 
     return done
 

@@ -248,7 +248,7 @@ def accepted(config: Config, journal: Journal, count: int) -> None:
         raw = linkedin(f"Person {number}", headline=f"Professor at {place}")
         take_in(raw, None, journal, NOW)
         (entry,) = journal.entries(State.NEW)
-        process(entry, for_service(config, journal), journal, NOW)
+        process([entry], for_service(config, journal), journal, NOW)
         case = journal.case(f"c{number}")
         assert case is not None
         if place == HARBOUR:

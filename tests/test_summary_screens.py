@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from gateway.blindness import Blindness, Sense
 from gateway.commands import links_of
 from gateway.digest import compose
-from gateway.digest.facts import Facts, Source, WeekCount
+from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.html import as_html
 from gateway.digest.weeks import Rhythm
 from gateway.digest.words import words
 from gateway.journal.conversation import Outcome
+from gateway.journal.index import SourceState
 from gateway.model import Channel, State, Verdict
 from tests.chromium import FAINTEST, Tab, chromium
 from tests.test_digest import BERLIN, LANGUAGES, WEEK, a_week_of_everything, entry, reply, saying
@@ -52,8 +54,10 @@ def written(folder: Path, language: str = "en") -> Path:
         moved=[("c22", "decline -> accept-candidate (rule friends)")],
         overruled=[("c22", "mail moved from Invitations/Declined to Invitations/Accept")],
         opened_by={"c21": wrote, "c22": moved},
-        sources=[Source("contacts.vcf", WEEK.start, "is not there any more")],
-        mailbox=Source("", WEEK.end - timedelta(days=2), "imap.example.org: the certificate ended yesterday"),
+        sources=[SourceState("contacts.vcf", "", WEEK.start, "is not there any more")],
+        mailbox=Blindness(
+            Sense.MAILBOX, WEEK.end - timedelta(days=2), "imap.example.org: the certificate ended yesterday"
+        ),
         quiet_since=WEEK.start - timedelta(days=40),
         history=history,
         outcomes=[Outcome("previous-interaction", 14, 3, 1, 0, 1), Outcome("ask-why", 4, 2, 0, 0, 0)],

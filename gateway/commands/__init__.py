@@ -11,13 +11,15 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
+from gateway.answers import is_bulk, letters_answered
 from gateway.commands.typed import typed
 from gateway.commands.verbs import Command, Verb
+from gateway.letter import LOOP, WEEK
 from gateway.model import AnswerLink, Entry, Mail
 
 # A summary comes every seven days. Its links outlive the next one, for an owner who was away for a week.
@@ -28,12 +30,10 @@ SEARCH = (("SUBJECT", "rsvpd:"), ("HEADER", "In-Reply-To", "rsvpd"))
 
 _LINK = re.compile(r"rsvpd: (?P<verb>[a-z ]{3,30}) (?P<case>c\d{1,9}) \[(?P<token>[\w.-]{20,120})\]", re.ASCII)
 _TOKEN = re.compile(r"(?P<nonce>[\w-]{16})\.(?P<expires>\d{1,11})\.(?P<mac>[\w-]{43})", re.ASCII)
-_LETTER = re.compile(r"<rsvpd\.[0-9a-f]{32}@[^<>\s]{1,200}>")
 _LINKED = tuple(verb for verb in Verb if verb is not Verb.NEITHER)
 _OF_COMPANIES = (Verb.ALWAYS_COMPANY, Verb.NEVER_COMPANY)
 _BODY = "Send this mail as it is."
-_BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
-_OF_MACHINES = ("List-Id", "X-Autoreply", "X-Autorespond", "X-Rsvpd-Loop", "X-Rsvpd-Week")
+_OF_MACHINES = ("List-Id", "X-Autoreply", "X-Autorespond", LOOP, WEEK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def read(mail: Mail, own: frozenset[str]) -> Order | None:
         return None
     if link := _LINK.fullmatch(mail.subject):
         return _of_link(link)
-    answers = tuple(_letters(mail))
+    answers = letters_answered(mail)
     if not answers:
         return None
     commands, odd = typed(mail)
@@ -124,16 +124,8 @@ def _of_link(link: re.Match[str]) -> Order | None:
     return Order((Command(Verb(link["verb"]), link["case"]),), token=link["token"])
 
 
-def _letters(mail: Mail) -> Iterator[str]:
-    """Message-IDs of ours that a mail answers."""
-    for name in ("In-Reply-To", "References"):
-        for value in mail.header(name):
-            yield from _LETTER.findall(value)
-
-
 def _automatic(mail: Mail) -> bool:
     """Whether a machine wrote it, we ourselves among them: nobody obeys a machine (RFC 3834 section 2)."""
     said = {value.partition(";")[0].partition("(")[0].strip().lower() for value in mail.header("Auto-Submitted")}
-    bulk = {value.strip().lower() for value in mail.header("Precedence")}
     ours = (mail.message_id or "").startswith("<rsvpd.")
-    return bool(said - {"no"}) or bool(bulk & _BULK) or ours or any(mail.header(name) for name in _OF_MACHINES)
+    return bool(said - {"no"}) or is_bulk(mail) or ours or any(mail.header(name) for name in _OF_MACHINES)

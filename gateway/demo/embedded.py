@@ -23,7 +23,7 @@ from pymap.parsing.specials.flag import Flag, Wildcard
 from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
 
-from gateway.demo.background import Background
+from gateway.background import Background
 
 
 @dataclass(frozen=True, slots=True)

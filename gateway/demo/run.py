@@ -20,9 +20,9 @@ from string import Template
 from rich.console import Console
 from rich.text import Text
 
+from gateway.background import Background
 from gateway.config import Config, load
 from gateway.demo import samples
-from gateway.demo.background import Background
 from gateway.demo.certificate import HOST, make
 from gateway.demo.embedded import EmbeddedImap
 from gateway.demo.outcome import Scene, differences, look
@@ -32,8 +32,9 @@ from gateway.demo.sink import Sink
 from gateway.digest import Summary
 from gateway.journal import Journal
 from gateway.review import summary
-from gateway.service import Service, watch
+from gateway.service import Service
 from gateway.state import open_journal
+from gateway.watches import watch
 
 DIFFERS = 1
 USER = "mira@solberg.example"

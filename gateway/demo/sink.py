@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from gateway.demo.background import Background
+from gateway.background import Background
 
 
 @dataclass(frozen=True, slots=True)

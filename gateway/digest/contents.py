@@ -74,7 +74,7 @@ def compose(
 
 def _numbers(facts: Facts, invitations: Sequence[Entry], words: Words) -> tuple[tuple[str, int], ...]:
     """How many invitations came in, and how they are decided now; nothing when none came."""
-    opened = [entry for entry in invitations if not _continues(entry) and _came_in(entry, facts)]
+    opened = [entry for entry in invitations if not entry.continues and _came_in(entry, facts)]
     if not opened:
         return ()
     verdicts = Counter(entry.verdict for entry in opened)
@@ -85,7 +85,7 @@ def _numbers(facts: Facts, invitations: Sequence[Entry], words: Words) -> tuple[
 def _lead(facts: Facts, invitations: Sequence[Entry], words: Words) -> str:
     if not invitations:
         return words("asleep" if facts.asleep else "nothing")
-    reminders = sum(_continues(entry) and _came_in(entry, facts) for entry in invitations)
+    reminders = sum(entry.continues and _came_in(entry, facts) for entry in invitations)
     states = Counter(entry.state for entry in invitations)
     counted = (("counts.reminder", reminders), *((f"counts.{state}", states[state]) for state in COUNTED))
     parts = [f"{words(key)}: {number}" for key, number in counted if number]
@@ -117,15 +117,14 @@ def _notices(facts: Facts, words: Words, suggested: int) -> Iterator[str]:
 
 
 def _examples(sections: Sequence[Section], words: Words) -> tuple[str, ...]:
-    """Two commands that the owner could give in a plain answer."""
-    items = (item for section in sections for item in section.items)
-    item = max(items, key=lambda item: len(item.links), default=Item())
+    """Two commands that the owner could give in a plain answer, about who stands first."""
+    item = next((item for section in sections for item in section.items if item.links), Item())
     return tuple(f"{words.verb(link.verb)} {item.case}" for link in item.links[:2])
 
 
 def _sections(facts: Facts, invitations: Sequence[Entry], people: People) -> Iterator[Section]:
     yield people.told("wrote", facts.wrote, facts.opened_by)
-    placed = _placed(facts, [entry for entry in invitations if not _continues(entry)])
+    placed = _placed(facts, [entry for entry in invitations if not entry.continues])
     for key in ("accept", "needs", "paste", "answered", "quiet"):
         yield people.section(key, placed[key])
     yield people.section("back", filter(is_told, facts.came_back))
@@ -162,10 +161,6 @@ def _place(entry: Entry) -> str:
 
 def _invites(entry: Entry) -> bool:
     return entry.judgement is not None and entry.judgement["kind"] in INVITES
-
-
-def _continues(entry: Entry) -> bool:
-    return entry.why.startswith("continues ")
 
 
 def _came_in(entry: Entry, facts: Facts) -> bool:

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from gateway.blindness import Blindness, Sense, blindnesses
 from gateway.digest.weeks import Rhythm, Week
 from gateway.journal import Journal
 from gateway.journal.conversation import Outcome
-from gateway.journal.index import PeopleIndex
+from gateway.journal.index import PeopleIndex, SourceState
 from gateway.model import Entry, Verdict
-from gateway.pipeline import BLIND, FAULTY, PAUSED
+from gateway.pipeline import FAULTY, PAUSED
 
 EARLIER_WEEKS = 11  # beside the summary's own in the chart, and that letters are counted of
 _LONGEST_QUIET = timedelta(days=14)  # no invitation for less is never worth a word
 _UNUSUAL = 4  # times the usual gap
 _GAPS = 5  # as many must be known before anything is usual
-_PASSING = timedelta(hours=1)  # a mailbox that is away for less is not worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,6 @@ class WeekCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A source that cannot be read now."""
-
-    name: str
-    read: datetime | None  # when it was last read to the end
-    fault: str
-
-
-@dataclass(frozen=True, slots=True)
 class Facts:
     """A week as the journal has it."""
 
@@ -57,8 +48,8 @@ class Facts:
     overruled: Sequence[tuple[str, str]] = ()  # a case and by which move or command the owner decided it
     wrote: Sequence[tuple[str, str]] = ()  # a case and what its inviter answered
     opened_by: Mapping[str, Entry] = field(default_factory=dict)  # the first mails of these three, by case
-    sources: Sequence[Source] = ()
-    mailbox: Source | None = None  # the owner's mailbox, when it cannot be looked at
+    sources: Sequence[SourceState] = ()  # those that cannot be read now
+    mailbox: Blindness | None = None  # that the owner's mailbox cannot be looked at now
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
     outcomes: Sequence[Outcome] = ()  # of the letters of these weeks
@@ -88,23 +79,15 @@ def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now
         overruled=overruled,
         wrote=wrote,
         opened_by=journal.first_mails({case for case, _ in (*moved, *overruled, *wrote)}),
-        sources=[Source(one.source, one.read, one.fault) for one in index.sources() if one.fault],
-        mailbox=mailbox_away(journal.fact(BLIND), now),
+        sources=[source for source in index.sources() if source.fault],
+        mailbox=next((found for found in blindnesses(journal) if found.sense is Sense.MAILBOX), None),
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
         history=count_weeks([*weeks, week], journal.opened(weeks[0].start, week.end)),
-        outcomes=journal.outcomes(weeks[0].start),
+        outcomes=journal.conversation.outcomes(weeks[0].start),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",
         asleep=journal.asleep(week.start, week.end),
     )
-
-
-def mailbox_away(fact: str | None, now: datetime) -> Source | None:
-    """The mailbox as a source that cannot be read; None when it can, or could but a moment ago."""
-    since, _, why = (fact or "").partition(" ")
-    if not since or now - datetime.fromisoformat(since) < _PASSING:
-        return None
-    return Source("", datetime.fromisoformat(since), why)
 
 
 def quiet_since(invitations: Sequence[datetime], now: datetime) -> datetime | None:

@@ -9,7 +9,7 @@ from gateway.commands.verbs import Verb
 from gateway.digest.shown import shown, web_address
 from gateway.digest.words import Words
 from gateway.journal.entries import ON_THE_WIRE
-from gateway.model import AnswerLink, Channel, Entry, State
+from gateway.model import AnswerLink, Channel, Entry, State, Verdict
 
 Links = Mapping[str, tuple[AnswerLink, ...]]  # by case
 Texts = Mapping[str, str]  # by case
@@ -100,6 +100,8 @@ class People:
         # A link in a mail that somebody may have forged is no place to send the owner to.
         proved = account["authentic"] == "pass"
         pointless = _SAID if entry.state in ON_THE_WIRE or key == "back" else _POINTLESS.get(key, frozenset())
+        if key == "overruled" and entry.verdict is Verdict.ACCEPT:
+            pointless |= {Verb.ACCEPT}
         return Item(
             case=entry.case or "",
             name=shown(inviter.get("name") or "", _NAME) or self.words("item.nameless"),

@@ -13,6 +13,7 @@ from gateway.digest.contents import Contents
 from gateway.digest.html import as_html
 from gateway.digest.text import as_text
 from gateway.digest.weeks import Week
+from gateway.letter import WEEK
 from gateway.model import Mailbox
 
 
@@ -38,7 +39,7 @@ def as_mail(summary: Summary, *, owner: Mailbox, to: str, week: Week, message_id
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: not auto-replied on a periodic mail
-    message["X-Rsvpd-Week"] = week.name
+    message[WEEK] = week.name
     message.set_content(summary.text, charset="utf-8", cte="quoted-printable")
     message.add_alternative(summary.html, subtype="html", charset="utf-8", cte="quoted-printable")
     return message.as_bytes()

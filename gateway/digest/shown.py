@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from gateway.mail import plain
+
 _LONG = 300  # characters of what has no limit of its own
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _IN_A_LINK = "/%:@!$&()*+,;=~-._?"
 
 
 def shown(text: str, most: int = _LONG) -> str:
     """A text on one line, without what would turn round or hide what stands beside it; cut where it is longer."""
-    begin = text[: 8 * most]  # white space and what is hidden count for little, and a mail can be a megabyte
-    plain = " ".join("".join(" " if unicodedata.category(c) in _HIDDEN else c for c in begin).split())
-    return plain if len(plain) <= most else f"{plain[: most - 2].rstrip()} …"
+    line = plain(text[: 8 * most])  # white space and what is hidden count for little, and a mail can be a megabyte
+    return line if len(line) <= most else f"{line[: most - 2].rstrip()} …"
 
 
 def web_address(url: str) -> str:

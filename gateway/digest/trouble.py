@@ -7,16 +7,17 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from gateway.commands import NOT_OBEYED
-from gateway.digest.facts import Facts, Source
+from gateway.digest.facts import Facts
 from gateway.digest.shown import shown
 from gateway.digest.words import Words
+from gateway.journal.index import SourceState
 from gateway.model import Entry, State
 
 
 def troubles(facts: Facts, words: Words) -> Iterator[str]:
     """Sentences for the owner, what stops everything first."""
-    if facts.mailbox and facts.mailbox.read:
-        yield words("trouble.mailbox", date=_day(facts.mailbox.read, facts, words), why=shown(facts.mailbox.fault))
+    if facts.mailbox:
+        yield words("trouble.mailbox", date=_day(facts.mailbox.since, facts, words), why=shown(facts.mailbox.why))
     yield from map(shown, facts.logins)
     if facts.faulty:
         yield words("trouble.settings", why=shown(facts.faulty))
@@ -44,8 +45,8 @@ def _known_by(entry: Entry) -> tuple[str, str] | None:
     return None
 
 
-def _source(source: Source, facts: Facts, words: Words) -> str:
-    name, why = shown(source.name), shown(source.fault)
+def _source(source: SourceState, facts: Facts, words: Words) -> str:
+    name, why = shown(source.source), shown(source.fault)
     if source.read is None:
         return words("trouble.never", name=name, why=why)
     return words("trouble.source", name=name, why=why, date=_day(source.read, facts, words))

@@ -6,16 +6,17 @@ A source that cannot be read is reported and stops no other; what was known from
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from gateway.config import Dav, EvidenceFiles, Me
 from gateway.errors import BadSource
-from gateway.evidence import calendar, connections, contacts, dav, mails
+from gateway.evidence import connections, mails
 from gateway.evidence.correspondence import Direction, correspondents
 from gateway.evidence.nobody import Mine
 from gateway.evidence.texts import unreadable
@@ -30,6 +31,8 @@ class Source:
     name: str  # as the owner knows it, unique among the owner's sources
     read: Callable[[datetime], Iterable[Acquaintance]]  # BadSource when it cannot be read
     fingerprint: Callable[[], str]  # changes when the source did; "" for one that cannot tell
+    changed: Callable[[], datetime | None]  # when its newest file was written; None for one that cannot tell
+    is_archive: bool = False  # mail of the past, which need not grow any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +71,12 @@ def sources(files: EvidenceFiles, me: Me) -> list[Source]:
     made = [_source(name(place), place, partial(_contacts, place, name(place), mine)) for place in files.contacts]
     made += [_source(name(place), place, partial(_events, place, name(place), mine)) for place in files.calendars]
     if files.connections:
-        path = files.connections
-        made.append(_source(name(path), path, lambda _now: connections.read_path(path, name(path))))
+        place = files.connections
+        made.append(_source(name(place), place, partial(_connections, place, name(place))))
     for direction, paths in ((Direction.SENT, files.sent), (Direction.RECEIVED, files.received)):
-        made += [_source(name(path), path, partial(_mails, path, name(path), mine, direction)) for path in paths]
+        for path in paths:
+            read_mails = partial(_mails, path, name(path), mine, direction)
+            made.append(replace(_source(name(path), path, read_mails), is_archive=True))
     return made
 
 
@@ -81,31 +86,50 @@ def _paths(files: EvidenceFiles) -> Iterator[Path]:
 
 
 def _source(name: str, place: Path | Dav, read: Callable[[datetime], Iterable[Acquaintance]]) -> Source:
-    return Source(name, read, partial(_fingerprint, place))
+    return Source(name, read, partial(_fingerprint, place), partial(_changed, place))
 
 
 def _fingerprint(place: Path | Dav) -> str:
     """Size and time of every file; a server has to be asked each time."""
     if isinstance(place, Dav):
         return ""
-    try:
-        inside = sorted(place.rglob("*")) if place.is_dir() else []
-        states = [f"{file}\0{(state := file.stat()).st_mtime_ns}\0{state.st_size}" for file in (place, *inside)]
-    except OSError as exc:
-        raise unreadable(place, exc) from exc
+    states = [f"{file}\0{state.st_mtime_ns}\0{state.st_size}" for file, state in _files(place)]
     return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
 
+def _changed(place: Path | Dav) -> datetime | None:
+    if isinstance(place, Dav):
+        return None
+    return datetime.fromtimestamp(max(state.st_mtime for _, state in _files(place)), UTC)
+
+
+def _files(place: Path) -> list[tuple[Path, os.stat_result]]:
+    """A file, or a folder and all it holds, each with its state."""
+    try:
+        inside = sorted(place.rglob("*")) if place.is_dir() else []
+        return [(file, file.stat()) for file in (place, *inside)]
+    except OSError as exc:
+        raise unreadable(place, exc) from exc
+
+
 def _contacts(place: Path | Dav, name: str, mine: Mine, _now: datetime) -> Iterator[Acquaintance]:
+    from gateway.evidence import contacts, dav  # heavy, and needed only by who has such a source
+
     if isinstance(place, Dav):
         return contacts.read_cards(dav.fetch_cards(place), place.url, name, mine)
     return contacts.read_path(place, name, mine)
 
 
 def _events(place: Path | Dav, name: str, mine: Mine, now: datetime) -> Iterator[Acquaintance]:
+    from gateway.evidence import calendar, dav
+
     if isinstance(place, Dav):
         return calendar.read_events(dav.fetch_events(place), place.url, name, mine, now)
     return calendar.read_path(place, name, mine, now)
+
+
+def _connections(path: Path, name: str, _now: datetime) -> Iterable[Acquaintance]:
+    return connections.read_path(path, name)
 
 
 def _mails(path: Path, name: str, mine: Mine, direction: Direction, _now: datetime) -> tuple[Acquaintance, ...]:

@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
@@ -32,7 +32,6 @@ _TRIES = 5  # of a command for mails that another session keeps removing
 _MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
 _KEYWORD = re.compile(r"\$?[A-Za-z0-9_.-]+")
 _GONE = re.compile(r"EXPUNGEISSUED|no longer exist|no such message|expunged", re.IGNORECASE)
-_APPENDED = re.compile(rb"\[APPENDUID \d+ (\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,14 @@ class Session:
     _folder: str = "INBOX"
     _selected: Selected = Selected(0, 0, 0, takes_keywords=False)
     _exists: int = 0  # mails in the folder, as far as the server has told
+    step: Callable[[], None] = lambda: None  # called with each of the commands that may be many in a row
 
     def close(self) -> None:
         self._client.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection from any thread; what is under way on it fails."""
+        self._client.hang_up_from_outside()
 
     def socket(self) -> socket.socket:
         """What becomes readable when the server says something."""
@@ -89,6 +93,15 @@ class Session:
     def capabilities(self) -> frozenset[str]:
         with told(f"asking {self.place} for its capabilities"):
             return frozenset(name.decode() for name in self._client.capabilities())
+
+    def fullness(self) -> tuple[int, int] | None:
+        """Bytes used and bytes allowed in the owner's mailbox; None where the server sets or tells no limit."""
+        if not self._client.has_capability("QUOTA"):
+            return None
+        with told(f"asking {self.place} for the quota"):
+            _, quotas = self._client.get_quota_root("INBOX")
+        storage = (found for found in quotas if found.resource.upper() == "STORAGE")
+        return next(((found.usage * 1024, found.limit * 1024) for found in storage), None)
 
     # Folders
 
@@ -178,7 +191,7 @@ class Session:
     def holds(self, folder: str, *, to: str, since: date, marks: Sequence[tuple[str, str]]) -> bool:
         """Whether a mail in a folder, to an address and since a day, has one of these header fields."""
         self.select(folder)
-        marked = _any_of([f"HEADER {quoted(name)} {quoted(value)}" for name, value in marks])
+        marked = _any_of(_terms([("HEADER", *mark) for mark in marks]))
         return bool(self._search(f"SINCE {since:%d-%b-%Y} TO {quoted(to)} {marked}", 1))
 
     def _search(self, term: str, since: int) -> list[int]:
@@ -198,11 +211,18 @@ class Session:
 
     def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
         """The mails that are still there, flags untouched; of those over `largest` bytes the header alone."""
+        for batch in self.fetch_together(uids, largest=largest):
+            yield from batch
+
+    def fetch_together(self, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
+        """The same, as many at once as came in one answer or two."""
         for batch in self._batches(uids):
             small = [uid for uid, size in batch if size <= largest]
             big = [uid for uid, size in batch if size > largest]
-            yield from self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True)
-            yield from self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False)
+            yield [
+                *self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True),
+                *self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False),
+            ]
 
     def headers(self, uids: Sequence[int], fields: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """The named header fields of the mails that are still there, as they stand there."""
@@ -212,6 +232,13 @@ class Session:
                 block = next((value for key, value in values.items() if key.startswith(b"BODY[HEADER.FIELDS")), None)
                 if block is not None:
                     yield uid, block
+
+    def arrived(self, uids: Sequence[int]) -> dict[int, datetime]:
+        """When the server took in the mails that are still there, by its own clock."""
+        found: dict[int, datetime] = {}
+        for part in _parts(uids):
+            found.update({uid: item[b"INTERNALDATE"] for uid, item in self._fetch(part, ["INTERNALDATE"]).items()})
+        return found
 
     def _batches(self, uids: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
         """UIDs with their sizes, as many as should be fetched at once."""
@@ -235,6 +262,7 @@ class Session:
                 yield Fetched(uid, flags, raw, whole)
 
     def _fetch(self, uids: list[int], items: list[str]) -> dict[int, Any]:
+        self.step()
         with told(f"fetching from {self._folder!r} on {self.place}"):
             return self._on_what_is_left(uids, lambda left: self._client.fetch(left, items)) or {}
 
@@ -275,6 +303,22 @@ class Session:
         if self._client.has_capability("UIDPLUS"):
             self._client.uid_expunge(uids)
 
+    def discard(self, uid: int) -> str:
+        """Get rid of a mail of ours in the selected folder, and of no other; what became of it."""
+        try:
+            trash = self.special("\\Trash")
+        except MailboxFailed:
+            trash = None
+        if trash:
+            self.file([uid], trash)
+            return f"moved to {trash}"
+        if not self._client.has_capability("UIDPLUS"):
+            return f"left in {self._folder}"
+        self._mark([uid], "\\Deleted")
+        with told(f"removing from {self._folder!r} on {self.place}"):
+            self._client.uid_expunge([uid])
+        return "removed"
+
     def add_keyword(self, uids: Sequence[int], keyword: str) -> None:
         """Mark mails with a keyword of ours, where the folder keeps keywords."""
         if not _KEYWORD.fullmatch(keyword):
@@ -291,15 +335,19 @@ class Session:
             with told(f"marking in {self._folder!r} on {self.place}"):
                 self._on_what_is_left(part, lambda left: self._client.add_flags(left, [flag.encode()], silent=True))
 
-    def append(self, folder: str, message: bytes, flags: Iterable[str] = ()) -> int | None:
-        """Add a mail of ours to a folder; its UID where the server tells it."""
+    def append(self, folder: str, messages: Sequence[bytes], flags: Iterable[str] = ()) -> None:
+        """Add mails of ours to a folder, with the same flags; in one command where the server can (RFC 3502)."""
+        path, marks = self._folders.path(folder), [flag.encode() for flag in flags]
+        self.step()
         with told(f"adding to {folder!r} on {self.place}"):
             try:
-                said = self._client.append(self._folders.path(folder), message, [flag.encode() for flag in flags])
+                if len(messages) > 1 and self._client.has_capability("MULTIAPPEND"):
+                    self._client.multiappend(path, [{"msg": message, "flags": marks} for message in messages])
+                    return
+                for message in messages:
+                    self._client.append(path, message, marks)
             except IMAPClientError as exc:
                 raise self._folders.missing(folder, exc) or exc from None
-        found = _APPENDED.search(said)
-        return int(found[1]) if found else None
 
     # Listening
 

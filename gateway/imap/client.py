@@ -56,12 +56,24 @@ class Client(IMAPClient):  # type: ignore[misc]
         with suppress(IMAPClientError, OSError):
             self.shutdown()
 
+    def hang_up_from_outside(self) -> None:
+        """End the connection while another thread waits on it, which then fails."""
+        with suppress(OSError):
+            # Not the shutdown() of a TLS socket, which takes its state away under the thread that reads.
+            socket.socket.shutdown(self.socket(), socket.SHUT_RDWR)
+
     def idle(self) -> None:
         self._idle_tag = self._imap._command("IDLE")
         while (line := self._imap._get_response()) is not None:
             if self._imap.tagged_commands[self._idle_tag]:
                 raise IMAPClientError(f"IDLE refused: {line!r}")
             self._early.append(line)
+
+    def idle_done(self) -> None:
+        # Nobody has to look for anything to answer this: a server that is frozen is not worth a longer wait.
+        self.socket().settimeout(_TIMEOUT.connect)
+        super().idle_done()
+        self.socket().settimeout(_TIMEOUT.read)
 
     def idle_check(self, timeout: float | None = None) -> list[Any]:
         lines, self._early = self._early, []
@@ -132,10 +144,10 @@ def _reached(account: Imap, place: str) -> Client:
         why = f"{place} does not offer STARTTLS, and no password is sent in the clear"
         raise MailboxFailed(why, permanent=True) from None
     except IMAPClientError as exc:
-        raise MailboxFailed(f"{place} cannot be used: {words(exc)}") from None
+        raise MailboxFailed(f"{place} cannot be used: {words(exc)}", unreached=True) from None
     except (OSError, UnicodeError) as exc:
         unproved = isinstance(exc, ssl.SSLCertVerificationError)
-        raise MailboxFailed(f"{place}: {tls.trouble(exc)}", permanent=unproved) from None
+        raise MailboxFailed(f"{place}: {tls.trouble(exc)}", permanent=unproved, unreached=not unproved) from None
 
 
 def _log_in(client: Client, account: Imap, secret: Callable[[], SecretStr], place: str) -> None:

@@ -13,6 +13,7 @@ from gateway.imap.client import Client, told
 _WELL_KNOWN = {
     "\\Sent": ("Sent", "Sent Items", "Sent Messages", "Sent Mail", "Gesendet", "Gesendete Elemente"),
     "\\Drafts": ("Drafts", "Draft", "Entwürfe"),
+    "\\Trash": ("Trash", "Deleted Items", "Deleted Messages", "Papierkorb", "Gelöschte Elemente"),
 }
 _ABSENT = frozenset({"\\nonexistent", "\\noselect"})
 _MISSING = re.compile(r"NONEXISTENT|TRYCREATE|NOPERM|exist|unknown mailbox|not found", re.IGNORECASE)

@@ -5,7 +5,7 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,19 +17,20 @@ from gateway.cases import INVITES
 from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
-from gateway.journal.conversation import Conversation, Outcome
-from gateway.journal.entries import ON_THE_WIRE, WAITING, Denied, Limits
+from gateway.journal.conversation import Conversation
+from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
 from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
 from gateway.journal.shelves import Policies, Weeks
-from gateway.journal.store import Store, append, first_broken_event
+from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
 from gateway.journal.words import StandingWords
-from gateway.model import Case, Entry, Judgement, Notification, Place, State, Verdict
+from gateway.model import Case, Entry, Judgement, Limits, Notification, Place, Ruling, State, Verdict
 from gateway.people.keys import address_key
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
+_AT_ONCE = 200  # mails
 _ALIVE = "alive"  # the fact of having looked last
 
 
@@ -42,21 +43,9 @@ class Event:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What follows from a judgement: the state of its entry and, where an answer may go out, when and to whom."""
-
-    state: State
-    why: str = ""
-    not_before: datetime | None = None
-    recipient: str | None = None  # the address
-    letter_id: str | None = None
-    policy: str = ""  # fingerprint of the policy it rests on
-    answers: str | None = None  # Message-ID of the mail itself
-
-    @property
-    def mailbox(self) -> str | None:
-        return address_key(self.recipient) if self.recipient else None
+def _mailbox(ruling: Ruling) -> str | None:
+    """The recipient as the journal knows a mailbox again."""
+    return address_key(ruling.recipient) if ruling.recipient else None
 
 
 def _sealed(ruling: Ruling, account: dict[str, Any]) -> str:
@@ -147,17 +136,16 @@ class Journal:
         with self.store.read() as connection:
             return casebook.find(connection, self.owner, notification)
 
-    def earlier(self, notification: Notification) -> int:
-        """How many other cases of this person ended in a decline."""
+    def earlier(self, notification: Notification, own: Case | None) -> int:
+        """How many cases of this person ended in a decline, beside the mail's own."""
         with self.store.read() as connection:
-            own = casebook.find(connection, self.owner, notification)
             return casebook.earlier_declines(connection, self.owner, notification, own)
 
-    def begin_reading(self, entry: Entry) -> int:
-        """Count a try before the mail is read, so that one that kills the process is set aside in the end."""
+    def begin_reading(self, batch: Sequence[Entry]) -> None:
+        """Count a try before mails are read, so that one that kills the process is set aside in the end."""
+        ids = [entry.id for entry in batch]
         with self.store.write() as connection:
-            connection.execute(update(entries).where(entries.c.id == entry.id).values(tries=entries.c.tries + 1))
-        return entry.tries + 1
+            connection.execute(update(entries).where(entries.c.id.in_(ids)).values(tries=entries.c.tries + 1))
 
     def forgive_reading(self, entry: Entry) -> None:
         """Take a try back that ended for no fault of the mail's."""
@@ -187,7 +175,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.mailbox,
+                    recipient=_mailbox(ruling),
                     template=decision.template,
                     letter_id=ruling.letter_id,
                     not_before=ruling.not_before,
@@ -217,15 +205,19 @@ class Journal:
         """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
         waiting = (State.CLOSED, State.HELD)
         acted = select(entries.c.case_id).where(entries.c.owner == self.owner, entries.c.state.not_in(waiting))
-        opened = select(func.min(entries.c.id)).where(entries.c.owner == self.owner).group_by(entries.c.case_id)
         undecided = select(cases.c.id).where(cases.c.owner == self.owner, cases.c.decided_by == "policy")
         return self._find(
             entries.c.state.in_(waiting),
             entries.c.raw.is_not(None),
             entries.c.case_id.in_(undecided),
             entries.c.case_id.not_in(acted.where(entries.c.case_id.is_not(None))),
-            entries.c.id.in_(opened),
+            self._opens_a_case,
         )
+
+    @property
+    def _opens_a_case(self) -> ColumnElement[bool]:
+        first = select(func.min(entries.c.id)).where(entries.c.owner == self.owner).group_by(entries.c.case_id)
+        return entries.c.id.in_(first)
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -245,7 +237,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=ruling.mailbox,
+                    recipient=_mailbox(ruling),
                     template=(account["reply"] or {}).get("template"),
                     not_before=ruling.not_before,
                     settled=now,
@@ -333,11 +325,13 @@ class Journal:
             entries.c.filed != folder,
         )
 
-    def filed(self, entry: Entry, folder: str, now: datetime) -> None:
-        """Note in which folder a mail lies now."""
+    def filed(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
+        """Note in which folder mails lie now."""
+        ids = [entry.id for entry in mails]
+        happened = [{"what": "filed", "why": folder, "entry_id": entry_id, "case_id": None} for entry_id in ids]
         with self.store.write() as connection:
-            connection.execute(update(entries).where(entries.c.id == entry.id).values(filed=folder))
-            self._append(connection, now, "filed", folder, entry.id, None)
+            connection.execute(update(entries).where(entries.c.id.in_(ids)).values(filed=folder))
+            append_all(connection, happened, owner=self.owner, at=now)
 
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
@@ -358,9 +352,17 @@ class Journal:
         """Answers that may go out now."""
         return self._find(entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= now))
 
-    def unfiled(self) -> list[Entry]:
-        """Judged mails that lie in the mailbox where they came in."""
-        return self._find(entries.c.state != State.NEW, entries.c.uid.is_not(None), entries.c.filed.is_(None))
+    def unfiled(self, folder: str) -> Iterator[list[Entry]]:
+        """Judged mails that lie in a folder where they came in, some at a time."""
+        last = 0
+        conditions = (entries.c.state != State.NEW, entries.c.folder == folder, entries.c.filed.is_(None))
+        while found := self._find(*conditions, entries.c.id > last, limit=_AT_ONCE):
+            yield found
+            last = found[-1].id
+
+    def openers(self) -> dict[int, Entry]:
+        """The mail that opened each case, by the case's id."""
+        return {entry.case_id: entry for entry in self._find(self._opens_a_case) if entry.case_id is not None}
 
     def of_case(self, case: Case) -> list[Entry]:
         return self._find(entries.c.case_id == case.id)
@@ -410,6 +412,25 @@ class Journal:
         with self.store.read() as connection:
             return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
 
+    def latest(self) -> tuple[datetime | None, datetime | None]:
+        """When the latest mail was taken in, and the latest decided on."""
+        query = select(func.max(entries.c.taken_in), func.max(entries.c.judged)).where(entries.c.owner == self.owner)
+        with self.store.read() as connection:
+            taken_in, judged = connection.execute(query).one()
+        return taken_in, judged
+
+    def queue(self) -> dict[State, int]:
+        """How many mails are in each state in which something is still to be done."""
+        still = (State.NEW, State.ASKED, *WAITING, State.SENDING, State.DOT, *PARKED)
+        query = (
+            select(entries.c.state, func.count())
+            .where(entries.c.owner == self.owner, entries.c.state.in_(still))
+            .group_by(entries.c.state)
+        )
+        with self.store.read() as connection:
+            found = {State(state): number for state, number in connection.execute(query)}
+        return {state: found[state] for state in still if state in found}
+
     def next_wake(self, since: datetime) -> datetime | None:
         """When the next held or postponed answer comes due; what was due by `since` waits for something else."""
         query = select(func.min(entries.c.not_before)).where(
@@ -431,22 +452,13 @@ class Journal:
         """Cases in which the inviter wrote back in a span of time, and what."""
         return self._told("answered", start, end)
 
-    def outcomes(self, since: datetime) -> tuple[Outcome, ...]:
-        """What became of the letters since a moment, a template each."""
-        return self.conversation.outcomes(since)
-
     def first_mails(self, names: Collection[str]) -> dict[str, Entry]:
         """The mails that opened the cases called so ("c17"), by case."""
         if not names:
             return {}
         numbers = [int(name.removeprefix("c")) for name in names]
-        opened = (
-            select(func.min(entries.c.id))
-            .join(cases, entries.c.case_id == cases.c.id)
-            .where(cases.c.owner == self.owner, cases.c.number.in_(numbers))
-            .group_by(cases.c.id)
-        )
-        return {entry.case: entry for entry in self._find(entries.c.id.in_(opened)) if entry.case}
+        found = self._find(self._opens_a_case, cases.c.number.in_(numbers))
+        return {entry.case: entry for entry in found if entry.case}
 
     def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (
@@ -459,14 +471,24 @@ class Journal:
         with self.store.read() as connection:
             return [(f"c{row.number}", row.why) for row in connection.execute(query)]
 
-    def _find(self, *conditions: ColumnElement[bool]) -> list[Entry]:
+    def _find(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
         with self.store.read() as connection:
-            return _entries.find(connection, self.owner, *conditions)
+            return _entries.find(connection, self.owner, *conditions, limit=limit)
 
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""
         with self.store.read() as connection:
             return casebook.listing(connection, self.owner)
+
+    def verdicts(self, mails: Collection[Entry]) -> dict[int, Verdict]:
+        """How their cases stand, by the mails' ids; without those that belong to none."""
+        query = (
+            select(entries.c.id, cases.c.verdict)
+            .join(cases, entries.c.case_id == cases.c.id)
+            .where(entries.c.id.in_([entry.id for entry in mails]))
+        )
+        with self.store.read() as connection:
+            return {row.id: Verdict(row.verdict) for row in connection.execute(query)}
 
     def case(self, name: str) -> Case | None:
         """The case called "c17"."""
@@ -508,11 +530,6 @@ class Journal:
                 _entries.take_back(connection, self.owner, case, why, now)
             return answer is None or self._answer(connection, answer, now)
 
-    def answer(self, answer: Answer, now: datetime) -> bool:
-        """Set an answer the owner asked for on its way; False when one went out meanwhile."""
-        with self.store.write() as connection:
-            return self._answer(connection, answer, now)
-
     def _answer(self, connection: Connection, answer: Answer, now: datetime) -> bool:
         entry, ruling, unanswered = answer.entry, answer.ruling, set(State) - set(ON_THE_WIRE)
         took = _entries.settle(
@@ -525,7 +542,7 @@ class Journal:
                 .where(entries.c.id == entry.id)
                 .values(
                     judgement=answer.account,
-                    recipient=ruling.mailbox,
+                    recipient=_mailbox(ruling),
                     template=(answer.account["reply"] or {}).get("template"),
                     letter_id=ruling.letter_id,
                 )
@@ -582,6 +599,10 @@ class Journal:
         """Erase the cases of the person with this address or full name; how many there were."""
         with self.store.write() as connection:
             return erase(connection, self.owner, who, now)
+
+    def rest(self) -> None:
+        """Hold nothing open until the next call."""
+        self.store.rest()
 
     # Facts about the gateway
 

@@ -16,24 +16,16 @@ from sqlalchemy.exc import IntegrityError
 from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
-from gateway.model import Case, Channel, Entry, Place, Reply, State, Verdict
+from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
 WAITING = (State.HELD, State.DUE)
-_SEAL = re.compile(r"(?P<kind>mail|answer) [0-9a-f]{32}\Z")
+PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner sees to it
+_SEAL_DIGITS = 32
+_SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How often the owner lets answers go out."""
-
-    window: timedelta
-    per_hour: int
-    per_day: int
-    per_domain: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,7 @@ class Denied:
 
 def seal(what: str, content: bytes) -> str:
     """What an event says of a thing, so that the thing cannot change without the chain of events showing it."""
-    return f"{what} {hashlib.sha256(content).hexdigest()[:32]}"
+    return f"{what} {hashlib.sha256(content).hexdigest()[:_SEAL_DIGITS]}"
 
 
 def seal_of_answer(judgement: Mapping[str, Any] | None) -> str:
@@ -102,13 +94,14 @@ def _entry(row: RowMapping) -> Entry:
     )
 
 
-def find(connection: Connection, owner: str, *conditions: ColumnElement[bool]) -> list[Entry]:
+def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
     """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
     query = (
         select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number, cases.c.verdict)
         .outerjoin(cases, entries.c.case_id == cases.c.id)
         .where(entries.c.owner == owner, *conditions)
         .order_by(entries.c.id)
+        .limit(limit)
     )
     return [row_to_entry(row) for row in connection.execute(query).mappings()]
 
@@ -303,18 +296,19 @@ def first_damaged(connection: Connection, owner: str) -> int | None:
     unknown = select(entries.c.id).where(entries.c.owner == owner, entries.c.state.not_in(tuple(State))).limit(1)
     if (found := connection.execute(unknown).scalar()) is not None:
         return int(found)
-    said: dict[int, list[str]] = {}
+    sealed: dict[int, str | None] = {}
     claimed: dict[int, datetime] = {}
+    telling = (events.c.what == State.SENDING) | events.c.why.like(f"%answer {'_' * _SEAL_DIGITS}")
     columns = (events.c.entry_id, events.c.what, events.c.why, events.c.at)
-    for event in connection.execute(select(*columns).where(events.c.owner == owner).order_by(events.c.id)):
-        said.setdefault(event.entry_id, []).append(event.why)
+    for event in connection.execute(select(*columns).where(events.c.owner == owner, telling).order_by(events.c.id)):
         if event.what == State.SENDING:
             claimed[event.entry_id] = event.at
+        sealed[event.entry_id] = _last_seal([event.why], "answer") or sealed.get(event.entry_id)
     to_somebody = entries.c.recipient.is_not(None)
     query = select(entries.c.id, entries.c.recipient).where(entries.c.owner == owner, to_somebody)
     recipients = {row.id: row.recipient for row in connection.execute(query)}
     for entry in find(connection, owner, entries.c.state.in_((*WAITING, *ON_THE_WIRE)), to_somebody):
         whole = recipients[entry.id] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
-        if not whole or _last_seal(said[entry.id], "answer") != seal_of_answer(entry.judgement):
+        if not whole or sealed.get(entry.id) != seal_of_answer(entry.judgement):
             return entry.id
     return None

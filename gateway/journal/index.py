@@ -108,6 +108,12 @@ class PeopleIndex:
         """How a source stands; None for one never read."""
         return next((known for known in self.sources() if known.source == name), None)
 
+    def sizes(self) -> dict[str, int]:
+        """How many people each source tells of."""
+        query = select(people.c.source, func.count()).where(people.c.owner == self.owner).group_by(people.c.source)
+        with self.store.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def size(self) -> int:
         with self.store.read() as connection:
             return connection.execute(select(func.count()).where(people.c.owner == self.owner)).scalar_one()

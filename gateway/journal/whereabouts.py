@@ -6,15 +6,17 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import TypeVar
 
 from sqlalchemy import select
 
 from gateway.journal.entries import find
 from gateway.journal.schema import entries, events
-from gateway.journal.store import Store, append
+from gateway.journal.store import Store, append, append_all
 from gateway.model import Entry
 
-_PART = 1000  # Message-IDs a query
+_PART = 1000  # Message-IDs, or ids, a query
+T = TypeVar("T")
 _FILING, _FILED = "filing", "filed"
 _UNDECIDED = "undecided"
 
@@ -49,12 +51,18 @@ class Whereabouts:
 
     def filing(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
         """Note the intent to put mails into a folder, before it is done."""
+        happened = [{"what": _FILING, "why": folder, "entry_id": mail.id, "case_id": mail.case_id} for mail in mails]
         with self.store.write() as connection:
-            for entry in mails:
-                append(
-                    connection, owner=self.owner, at=now, what=_FILING, why=folder,
-                    entry_id=entry.id, case_id=entry.case_id,
-                )  # fmt: skip
+            append_all(connection, happened, owner=self.owner, at=now)
+
+    def begun(self, mails: Iterable[Entry]) -> frozenset[int]:
+        """The ids of those that we meant to put somewhere before."""
+        found: set[int] = set()
+        with self.store.read() as connection:
+            for part in _parts(entry.id for entry in mails):
+                query = select(events.c.entry_id).where(events.c.entry_id.in_(part), events.c.what == _FILING)
+                found.update(connection.execute(query).scalars())
+        return frozenset(found)
 
     def bound_for(self, entry: Entry) -> str | None:
         """The folder that we meant to put a mail into; None when it is written down where it lies since."""
@@ -83,7 +91,7 @@ class Whereabouts:
         return (found.what, found.why) if found else ("", "")
 
 
-def _parts(message_ids: Iterable[str]) -> Iterator[list[str]]:
-    rest = iter(message_ids)
+def _parts(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
     while part := list(islice(rest, _PART)):
         yield part

@@ -11,6 +11,7 @@ from typing import Protocol, cast
 
 from gateway.cases import INVITES
 from gateway.errors import Ambiguous, Unreadable
+from gateway.letter import LOOP
 from gateway.model import Kind, Mail, Notification, Person
 
 # Characters; networks allow a quarter of it. What is longer no member wrote, and it costs us.
@@ -68,7 +69,7 @@ def unlike_an_invitation(mail: Mail) -> Iterator[str]:
         yield "its envelope sender wants no answer"  # RFC 3834 section 2
     if any(value.strip().lower().startswith("auto-replied") for value in mail.header("Auto-Submitted")):
         yield "it is itself an automatic answer"
-    if mail.header("X-Rsvpd-Loop"):
+    if mail.header(LOOP):
         yield "it is an answer of rsvpd's"
 
 

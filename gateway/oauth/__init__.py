@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import SecretStr
 
@@ -43,6 +43,17 @@ def words_of(answer: Mapping[str, object]) -> str:
     """What a provider says of an error, on one line and without the trace numbers below it (RFC 6749 section 5.2)."""
     lines = str(answer.get("error_description", "")).splitlines()
     return ": ".join(part for part in (str(answer.get("error", "")), *lines[:1]) if part) or "no words"
+
+
+def tokens_in(answer: Mapping[str, Any], refresh: str, now: datetime) -> Tokens:
+    """What a provider's answer hands out (RFC 6749 section 5.1); both tell in a field of their own when access ends."""
+    lasts = answer.get("refresh_token_expires_in")
+    return Tokens(
+        access=SecretStr(answer["access_token"]),
+        expires=now + timedelta(seconds=int(answer["expires_in"])),
+        refresh=SecretStr(refresh),
+        ends=now + timedelta(seconds=int(lasts)) if lasts else None,
+    )
 
 
 class Screen(Protocol):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr
 
 from gateway.errors import GrantEnded, SignInFailed
-from gateway.oauth import TIMEOUT, Client, Screen, Tokens, Use, words_of
+from gateway.oauth import TIMEOUT, Client, Screen, Tokens, Use, tokens_in, words_of
 
 _MAIL = "https://mail.google.com/"  # the only scope that IMAP and SMTP accept
 # Nothing listens there: the browser shows an error, and its address bar has what is needed. That works from any
@@ -75,7 +76,7 @@ class Google:
             client_secret=_secret(client),
         )
         try:
-            held.refresh(Request())
+            held.refresh(partial(Request(), timeout=TIMEOUT))
         except TransportError:
             raise OSError("no answer") from None
         except RefreshError as exc:
@@ -103,14 +104,8 @@ def _code(pasted: str, state: str) -> str:
 def _tokens(given: dict[str, Any], now: datetime) -> Tokens:
     if "refresh_token" not in given:
         raise SignInFailed("Google gave no lasting access; remove rsvpd's access in your Google account and try again")
-    # Told where access ends by itself: an app whose publishing status is "Testing" has seven days.
-    lasts = given.get("refresh_token_expires_in")
-    return Tokens(
-        access=SecretStr(given["access_token"]),
-        expires=now + timedelta(seconds=int(given.get("expires_in", _ACCESS.total_seconds()))),
-        refresh=SecretStr(given["refresh_token"]),
-        ends=now + timedelta(seconds=int(lasts)) if lasts else None,
-    )
+    # It tells where access ends by itself: an app whose publishing status is "Testing" has seven days.
+    return tokens_in({"expires_in": _ACCESS.total_seconds(), **given}, given["refresh_token"], now)
 
 
 def _refused(exc: Any) -> Exception:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from gateway.errors import GrantEnded, SignInFailed
-from gateway.oauth import TIMEOUT, Client, Screen, Tokens, Use, words_of
+from gateway.oauth import TIMEOUT, Client, Screen, Tokens, Use, tokens_in, words_of
 
 if TYPE_CHECKING:
     from msal import PublicClientApplication
@@ -56,7 +56,7 @@ class Microsoft:
             raise SignInFailed(f"Microsoft refused: {words_of(given)}")
         if "refresh_token" not in given:
             raise SignInFailed("Microsoft gave no lasting access (no refresh token)")
-        return _tokens(given, given["refresh_token"], now)
+        return tokens_in(given, given["refresh_token"], now)
 
     def refresh(self, client: Client, refresh: SecretStr, scopes: tuple[str, ...], now: datetime) -> Tokens:
         before = refresh.get_secret_value()
@@ -69,7 +69,7 @@ class Microsoft:
             raise OSError(error)
         if "access_token" not in given:
             raise LookupError(f"Microsoft refused the app ({words_of(given)}); check oauth_client")
-        return _tokens(given, given.get("refresh_token", before), now)
+        return tokens_in(given, given.get("refresh_token", before), now)
 
     def _app(self, client: Client) -> PublicClientApplication:
         from msal import PublicClientApplication
@@ -92,13 +92,3 @@ def _answering() -> Iterator[None]:
         yield
     except (MsalServiceError, ValueError):
         raise OSError("no answer that makes sense") from None
-
-
-def _tokens(given: dict[str, Any], refresh: str, now: datetime) -> Tokens:
-    lasts = given.get("refresh_token_expires_in")
-    return Tokens(
-        access=SecretStr(given["access_token"]),
-        expires=now + timedelta(seconds=int(given["expires_in"])),
-        refresh=SecretStr(refresh),
-        ends=now + timedelta(seconds=int(lasts)) if lasts else None,
-    )

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from gateway import service as service_module
+from gateway import watches
 from gateway.config import load
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
@@ -45,12 +45,12 @@ def end(child: BaseProcess) -> None:
 def _serve(file: Path, offset: timedelta, mails: int, stops_at: str) -> None:
     os.environ["STATE_DIRECTORY"] = str(file.parent / "state")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    now = service_module.now
-    service_module.now = lambda: now() + offset
+    now = watches.now
+    watches.now = lambda: now() + offset
     _stop_if(stops_at == "start")
     try:
         config = load(file)
-        service, journal = Service([service_module.watch(config)]), open_journal(config)
+        service, journal = Service([watches.watch(config)]), open_journal(config)
     except JournalFailed:
         sys.exit(78)
     _stop_if(stops_at == "round")
@@ -78,4 +78,5 @@ def _settled(journal: Journal, now: datetime, mails: int) -> bool:
     answers = [entry for entry in every if entry.reply and entry.reply.channel is not Channel.PASTE]
     waits = [entry for entry in every if entry.state in (State.NEW, State.SENDING, State.DOT)]
     due = [entry for entry in answers if entry.state is State.DUE and (entry.not_before or now) <= now]
-    return len(every) >= mails and not waits and not due and not journal.unfiled() and not journal.uncopied()
+    unfiled = any(journal.unfiled("INBOX"))
+    return len(every) >= mails and not waits and not due and not unfiled and not journal.uncopied()

@@ -32,6 +32,7 @@ from tempfile import TemporaryDirectory
 from gateway.journal import Journal
 from gateway.journal.store import open_file
 from gateway.model import State
+from tests.accounts import accounts
 from tests.certificates import HOST, Certificate
 from tests.fault_harness.child import PATIENCE, end, start
 from tests.fault_harness.injections import Injection, injections
@@ -52,19 +53,7 @@ addresses = "ada@example.org"
 contacts = "book.vcf"
 [authentication]
 authserv_id = "{mx}"
-[imap]
-host = "{host}"
-port = {dovecot.imaps_port}
-user = "{login.user}"
-password = {{ file = "imap-password" }}
-ca_file = "{dovecot.certificate.chain}"
-[smtp]
-host = "{host}"
-port = {smtp.port}
-user = "{smtp.login.user}"
-password = {{ file = "smtp-password" }}
-ca_file = "{smtp.certificate.chain}"
-[delivery]
+{accounts}[delivery]
 mode = "send"
 hold = "0s"
 """
@@ -167,11 +156,9 @@ class Stage:
 
 
 def _configured(folder: Path, dovecot: Dovecot, login: Login, smtp: SmtpServer) -> Path:
-    (folder / "imap-password").write_text(login.password)
-    (folder / "smtp-password").write_text(smtp.login.password)
     (folder / "book.vcf").write_text("BEGIN:VCARD\nVERSION:4.0\nFN:Carla Known\nEMAIL:c@example.net\nEND:VCARD\n")
     file = folder / "ada.toml"
-    file.write_text(_CONFIG.format(mx=MX, host=HOST, dovecot=dovecot, login=login, smtp=smtp))
+    file.write_text(_CONFIG.format(mx=MX, accounts=accounts(folder, dovecot, login, smtp)))
     return file
 
 

@@ -199,7 +199,7 @@ class Gauntlet:
 
         take_in(raw, None, journal, now)
         for entry in journal.entries(State.NEW):
-            process(entry, self.serving, journal, now)
+            process([entry], self.serving, journal, now)
         for entry in journal.due(now):
             deliver(entry, self.serving, journal, post, lambda: now)
         last = journal.entries(*State)[-1]

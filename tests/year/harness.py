@@ -27,12 +27,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
-from gateway import service
 from gateway.commands import answer_links
 from gateway.config import load
 from gateway.model import Case, State, Verdict
-from gateway.service import Watch, watch
-from tests.certificates import HOST, Certificate
+from gateway.watches import Watch
+from tests.accounts import accounts
+from tests.certificates import Certificate
+from tests.clock import Clock, watch_by
 from tests.notifications import MX, linkedin, old_linkedin
 from tests.servers import Dovecot, running
 from tests.submission import Login, SmtpServer
@@ -58,32 +59,10 @@ timezone = "Europe/Berlin"
 contacts = "book.vcf"
 [authentication]
 authserv_id = "{mx}"
-[imap]
-host = "{host}"
-port = {dovecot.imaps_port}
-user = "{login.user}"
-password = {{ file = "imap-password" }}
-ca_file = "{dovecot.certificate.chain}"
-[smtp]
-host = "{host}"
-port = {smtp.port}
-user = "{smtp.login.user}"
-password = {{ file = "smtp-password" }}
-ca_file = "{smtp.certificate.chain}"
-[delivery]
+{accounts}[delivery]
 mode = "send"
 hold = "6h"
 """
-
-
-@dataclass(slots=True)
-class Clock:
-    """The only clock of the service."""
-
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @dataclass(slots=True)
@@ -119,7 +98,7 @@ class Year:
     watched: Watch | None = None
 
     def start(self) -> Watch:
-        self.watched = self.watched or watch(load(self.file))
+        self.watched = self.watched or watch_by(self.clock, load(self.file))
         return self.watched
 
     def stop(self) -> None:
@@ -332,22 +311,18 @@ def a_year() -> Iterator[Year]:
         running(Dovecot(Path(mail))) as dovecot,
         TemporaryDirectory(prefix="rsvpd-year-") as name,
     ):
-        folder, clock = Path(name), Clock()
+        folder, clock = Path(name), Clock(START)
         smtp = SmtpServer(Login(ADA, "pass word"), Certificate.make(folder))
         smtp.start()
         login = dovecot.user()
-        (folder / "imap-password").write_text(login.password)
-        (folder / "smtp-password").write_text(smtp.login.password)
         (folder / "book.vcf").write_text("BEGIN:VCARD\nVERSION:4.0\nFN:Carla Known\nEMAIL:c@example.net\nEND:VCARD\n")
         file = folder / "ada.toml"
-        file.write_text(_CONFIG.format(ada=ADA, mx=MX, host=HOST, dovecot=dovecot, login=login, smtp=smtp))
+        file.write_text(_CONFIG.format(ada=ADA, mx=MX, accounts=accounts(folder, dovecot, login, smtp)))
         environ["STATE_DIRECTORY"] = str(folder / "state")
-        usual, service.now = service.now, clock
         year = Year(dovecot, smtp, login, file, clock)
         try:
             yield year
         finally:
-            service.now = usual
             year.stop()
             smtp.stop()
 

@@ -15,6 +15,7 @@ _IN = re.compile(
     r"(?:^|(?<=[\s,]))(?:en|na|no|em|nella?|al|am|an der|an|aan|à la|à|au|aux|alla|på|vid)\s+|\b(?:à l|all)['’]\s*"
 )
 _END = re.compile(r"\s*[,;]|\s*[–—]|\s+-\s+|\s+[/(]|\s+(?:and|und|et|y|e|&)\s+(?=[a-zà-ÿ@])")
+_EMOJI = re.compile(r"[\u2600-\u27bf\ufe0f\u200d\U0001f000-\U0001faff]+")
 _ARTICLE = re.compile(r"^(?:the|der|dem|den|die|het|de|la|le|el|il|l['’])\s*(?=[A-ZÀ-Þ])")
 _ORGANISATION = re.compile(
     r"\b(?:Uni(?:versi\w+)?|College|(?:Fach)?[Hh]ochschule|\w*[Ii]nstitut\w*|Akademi\w*|Academy|École|Escuela|Escola"
@@ -61,7 +62,8 @@ def _named(part: str) -> Iterator[str]:
 
 def _organisation(part: str, preposition: re.Match[str]) -> str | None:
     role = _CLAUSE.split(part[: preposition.start()])[-1]
-    name = _END.split(_ARTICLE.sub("", part[preposition.end() :], count=1), maxsplit=1)[0].strip()
+    name = _END.split(_ARTICLE.sub("", part[preposition.end() :], count=1), maxsplit=1)[0]
+    name = _EMOJI.sub("", name).strip()
     return None if not name or name[0].islower() or _NOT_NOW.search(role) else name
 
 

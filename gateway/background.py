@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar
@@ -16,7 +17,7 @@ class Background:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="demo-servers", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name="servers", daemon=True)
         self._servers: list[asyncio.Server] = []
 
     def __enter__(self) -> Self:
@@ -24,7 +25,8 @@ class Background:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.wait_for(self._end())
+        # What runs in the loop, such as a mail being written down, ends first, however long that takes.
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -34,11 +36,11 @@ class Background:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_PATIENCE)
 
     def serve(self, listening: Coroutine[Any, Any, asyncio.Server]) -> int:
-        """Start a server; the port it listens on."""
+        """Start a server; the port it listens on, 0 for one at a Unix socket."""
         server = self.wait_for(listening)
         self._servers.append(server)
-        port: int = server.sockets[0].getsockname()[1]
-        return port
+        ear = server.sockets[0]
+        return 0 if ear.family == socket.AF_UNIX else int(ear.getsockname()[1])
 
     async def _end(self) -> None:
         for server in self._servers:

@@ -1,0 +1,65 @@
+"""Invented mailboxes, laid out once and copied for each measurement."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from bench.judging import notification
+from tests.servers import Dovecot
+from tests.submission import Login
+
+SHARE = 10  # one mail in so many is a notification
+_SEED = 20261124
+_WORDS = "minutes draft agenda lunch harbour tide figure table review letter chapter slides budget".split()  # noqa: SIM905
+
+
+def mails(number: int) -> Iterator[bytes]:
+    """Notifications of as many people, between ordinary mail of 1 to 60 kB."""
+    chance = Random(_SEED)
+    for place in range(number):
+        if place % SHARE == 0:
+            yield notification(text=True, name=f"Bob Stranger{_letters(place)}", slug=f"bob-{place}")
+        else:
+            yield _ordinary(chance, place)
+
+
+def _letters(number: int) -> str:
+    return "".join(chr(ord("a") + int(digit)) for digit in f"{number:06}")
+
+
+def _ordinary(chance: Random, place: int) -> bytes:
+    words = " ".join(chance.choices(_WORDS, k=150))
+    lines = "\r\n".join(words[start : start + 70] for start in range(0, len(words), 70))
+    pages = min(int(chance.paretovariate(1.2)), 60)
+    return (
+        f"From: Person {place % 500} <p{place % 500}@firm{place % 97}.example>\r\nTo: Ada Miller <ada@example.org>\r\n"
+        f"Date: Mon, 03 Mar 2025 10:{place % 60:02}:00 +0000\r\nSubject: {chance.choice(_WORDS)} {place}\r\n"
+        f"Message-ID: <{place}@firm{place % 97}.example>\r\n\r\n" + f"{lines}\r\n" * pages
+    ).encode()
+
+
+def lay_out(folder: Path, number: int) -> Path:
+    """A Maildir of so many mails, to be copied."""
+    maildir = folder / f"maildir-{number}"
+    for name in ("cur", "new", "tmp"):
+        (maildir / name).mkdir(parents=True)
+    for place, raw in enumerate(mails(number)):
+        (maildir / "cur" / f"{1_700_000_000 + place}.M{place}.bench,S={len(raw)}:2,S").write_bytes(raw)
+    return maildir
+
+
+def mailbox(server: Dovecot, maildir: Path) -> Login:
+    """A new mailbox with a copy of these mails, which the server has looked at once."""
+    login = server.user()
+    home = server.home(login)
+    shutil.copytree(maildir, home / "Maildir", copy_function=os.link)
+    owner = home.stat()
+    for path in ((home / "Maildir"), *(home / "Maildir").rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    with server.client(login) as client:  # the index of the server is made at the first look
+        client.fetch(client.search(["NOT", "FROM", "nobody.example"]), ["RFC822.SIZE"])
+    return login

@@ -1,0 +1,304 @@
+"""From a mail address to a file that works: what is asked, tried and written, and what to do next."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from gateway import smtp
+from gateway.check.mailbox import usual_word
+from gateway.config import Config, read
+from gateway.errors import MailboxFailed, NotWritten, SendFailed
+from gateway.init import surroundings
+from gateway.init.discovery import World, discover
+from gateway.init.file import Draft, oauth, password, save, written
+from gateway.init.providers import Found, Server, providers
+from gateway.init.terminal import Terminal
+from gateway.lint import needs
+from gateway.owner import connect_of, policy_of
+from gateway.reply import Shelf
+from gateway.rules import preset_names, preset_summary
+from gateway.settings import is_address
+
+_USUAL = "previous-interaction"
+_YOUR_APP = "the-id-of-your-app"
+_NEEDED = {
+    "topics": "Your fields, with commas between",
+    "institution": "Your university or company",
+    "group": "Link of the group for its members (https://...)",
+}
+_SERVER = re.compile(r"(?P<host>[A-Za-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?")
+_PLACES: dict[str, str] = {
+    "file": "you type it now; it is kept in a file beside this one that only you can read",
+    "env": "an environment variable that is set wherever rsvpd runs",
+    "command": 'what a command prints, like "pass show mail"',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was said beforehand, as options; None: to be asked, or found out."""
+
+    address: str | None = None
+    name: str | None = None
+    preset: str | None = None
+    password: tuple[str, str] | None = None  # where it stands: file, env or command; and which
+    provider: str | None = None
+    imap: str | None = None
+    smtp: str | None = None
+    ca_file: Path | None = None
+    topics: str | None = None
+    institution: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """How the owner logs in: the lines that say so, and the file that was made for it."""
+
+    lines: tuple[str, ...]
+    made: Path | None = None
+    by_password: bool = True
+    hint: str | None = None  # what is still to be done for it
+
+
+def init(wish: Wish, path: Path, terminal: Terminal, world: World | None) -> None:
+    """Ask what was not said, write the file and say what comes next; NotWritten when there is none in the end.
+
+    Without a world nobody is asked for the servers and no login is tried.
+    """
+    if not str(path).isprintable():
+        raise NotWritten(f"{str(path)!r} is no name for a file that others have to type")
+    if os.path.lexists(path):
+        raise NotWritten(f"{path} is there already, and stays as it is; name another with --output")
+    nearest = next(folder for folder in path.absolute().parents if folder.exists())
+    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):  # before anything is asked
+        raise NotWritten(f"no file can be made in {nearest}; name another place with --output")
+    with ExitStack() as undo:
+        draft, hints, signs_in = _drawn(wish, path, terminal, world, undo)
+        text = written(draft)
+        read(text, path)  # what was said is looked at before it stands anywhere
+        save(text, path)
+        undo.pop_all()
+    terminal.tell(f"\nWritten: {path}. It is yours alone to read, and every line says what it is for.")
+    for hint in hints:
+        terminal.tell(f"First {hint}.")
+    terminal.tell("\nNext:\n" + "\n".join(f"  {line}" for line in _next(path, signs_in=signs_in)))
+
+
+def _drawn(
+    wish: Wish, path: Path, terminal: Terminal, world: World | None, undo: ExitStack
+) -> tuple[Draft, list[str], bool]:
+    """What the file is to say, what is left to be done by hand, and whether the owner has to sign in somewhere."""
+    address = _address(wish, terminal)
+    name = wish.name or terminal.ask("Your name", option="--name", default=surroundings.full_name(address))
+    if not name.isprintable():
+        raise NotWritten(f"{name!r} is no name to sign with")
+    found = _servers(wish, address, terminal, world)
+    ca_file = wish.ca_file or _certificate(found, terminal)
+    login = _login(wish, found, path, terminal, undo)
+    draft = Draft(
+        path=path,
+        address=address,
+        name=name,
+        language=surroundings.language(Shelf(None).languages(_USUAL), os.environ),
+        timezone=surroundings.timezone(os.environ),
+        preset=_USUAL,
+        found=found,
+        login=login.lines,
+        ca_file=ca_file,
+    )
+    if world and login.by_password:
+        draft = _tried(draft, login, terminal, undo)
+    draft = replace(draft, preset=wish.preset or _preset(terminal))
+    draft, missing = _told_what_the_preset_needs(draft, wish, terminal)
+    return draft, [*missing, *([login.hint] if login.hint else [])], not login.by_password
+
+
+def _address(wish: Wish, terminal: Terminal) -> str:
+    if wish.address:
+        return wish.address
+    while not is_address(said := terminal.ask("Your mail address", option="--address")):
+        terminal.tell(f"{said!r} is no mail address.")
+    return said
+
+
+def _preset(terminal: Terminal) -> str:
+    summaries = {name: preset_summary(name) for name in preset_names()}
+    return terminal.choose("Whom do you want to connect with?", summaries, _USUAL)
+
+
+def _told_what_the_preset_needs(draft: Draft, wish: Wish, terminal: Terminal) -> tuple[Draft, list[str]]:
+    """The draft with what a preset goes by, and what is left to be put in by hand."""
+    config = read(written(draft), draft.path)
+    beforehand = {"topics": wish.topics, "institution": wish.institution, "group": wish.group}
+    said, missing = dict.fromkeys(beforehand, ""), []
+    for need in needs(policy_of(config), config.me.topics):
+        key = str(need.where[-1])
+        said[key] = beforehand[key] or terminal.ask(_NEEDED[key], option=f"--{key}", default="")
+        if not said[key]:
+            missing.append(f"put it into the file: {need.what}")
+    topics = tuple(part.strip() for part in said["topics"].split(",") if part.strip())
+    return replace(draft, topics=topics, institution=said["institution"], group=said["group"]), missing
+
+
+# Servers
+
+
+def _servers(wish: Wish, address: str, terminal: Terminal, world: World | None) -> Found:
+    if wish.provider:
+        return providers()[wish.provider].settings(address, f"table of providers: {wish.provider}")
+    if wish.imap and wish.smtp:
+        imap, smtp_server = server(wish.imap, 993, address), server(wish.smtp, 465, address)
+        return Found(imap, smtp_server, "you")
+    found = discover(address, world)
+    terminal.tell(f"Your servers: IMAP {_told(found.imap)}, SMTP {_told(found.smtp)} ({found.said_by})")
+    if found.sure or terminal.agree("Are these yours? Your password goes there", default=found.is_guess):
+        return found
+    asked = [terminal.ask(f"{kind} server", option="--provider, or --imap and --smtp") for kind in ("IMAP", "SMTP")]
+    return Found(server(asked[0], 993, address), server(asked[1], 465, address), "you")
+
+
+def server(said: str, usual: int, address: str) -> Server:
+    """A server as the owner names it: "imap.example.org" or "imap.example.org:143"."""
+    parts = _SERVER.fullmatch(said)
+    if parts is None:
+        raise NotWritten(f"{said!r} is no server; write it like imap.example.org or imap.example.org:143")
+    port = int(parts["port"] or usual)
+    return Server(parts["host"].lower(), port, "implicit" if port in (993, 465) else "starttls", address)
+
+
+def _told(found: Server) -> str:
+    return f"{found.host}:{found.port}"
+
+
+def _certificate(found: Found, terminal: Terminal) -> Path | None:
+    if not (found.provider and found.provider.own_certificate):
+        return None
+    said = terminal.ask("The certificate you exported there", option="--ca-file", default="certificate.pem")
+    return Path(said).expanduser().absolute()
+
+
+# The login
+
+
+def _login(wish: Wish, found: Found, path: Path, terminal: Terminal, undo: ExitStack) -> _Login:
+    provider = found.provider
+    if wish.password:
+        place, value = wish.password
+        return _Login(password(place, _beside(Path(value), path) if place == "file" else value))
+    signs_in = provider.oauth if provider else None
+    if signs_in and provider and provider.password is None:
+        terminal.tell(f"{provider.title} takes no password: you sign in there, by an app that you register once.")
+        return _signing_in(signs_in, terminal)
+    without = {"oauth": f"there is none: you sign in at {provider.title}"} if signs_in and provider else {}
+    choices = {**without, **_PLACES}
+    place = terminal.choose("Where is your password to stand?", choices, next(iter(choices)))
+    if place == "oauth" and signs_in:
+        return _signing_in(signs_in, terminal)
+    if place == "env":
+        return _Login(password("env", terminal.ask("Name of the variable", option="--password-env")))
+    if place == "command":
+        return _Login(password("command", terminal.ask("Command", option="--password-command")))
+    return _typed(found, path, terminal, undo)
+
+
+def _beside(file: Path, path: Path) -> str:
+    """A file as the settings name it: by its name alone where both stand in one folder."""
+    file = file.expanduser().absolute()
+    return file.name if file.parent == path.absolute().parent else str(file)
+
+
+def _signing_in(provider: Literal["google", "microsoft"], terminal: Terminal) -> _Login:
+    client = terminal.ask("Id of the app you registered there", option="the file itself", default=_YOUR_APP)
+    todo = ["register an app and put its id into the file"] if client == _YOUR_APP else []
+    todo += ["put the secret of your app into google-client-secret beside the file"] if provider == "google" else []
+    hint = f"{' and '.join(todo)} (docs/logins.md tells how)" if todo else None
+    return _Login(oauth(provider, client), by_password=False, hint=hint)
+
+
+def _typed(found: Found, path: Path, terminal: Terminal, undo: ExitStack) -> _Login:
+    """The password in a file of its own; one that is there already is used as it is."""
+    file = path.with_suffix(".password")
+    lines = password("file", file.name)
+    if file.exists():
+        terminal.tell(f"{file} is there already and is used as it is.")
+        return _Login(lines)
+    if found.provider:
+        terminal.tell(f"{found.provider.title} wants {found.provider.password}.")
+    typed = terminal.secret("Password (it is not shown)")
+    if typed is None:
+        return _Login(lines, hint=f"put your password into {file}, and chmod 600 it")
+    save(typed.get_secret_value() + "\n", file)
+    undo.callback(file.unlink, missing_ok=True)
+    return _Login(lines, made=file)
+
+
+# The trial
+
+
+def _tried(draft: Draft, login: _Login, terminal: Terminal, undo: ExitStack) -> Draft:
+    """The draft after both logins were tried, with what the mailbox tells of whose word counts."""
+    while True:
+        config = read(written(draft), draft.path)
+        if not _at_hand(config):
+            terminal.tell("The password is not there yet, so the logins were not tried.")
+            return draft
+        word, troubles = _try(config)
+        if not troubles:
+            terminal.tell("Logged in at both servers.")
+            return replace(draft, authserv_id=word)
+        terminal.tell("\n".join(troubles))
+        if login.made and terminal.agree("Type the password again?", default=True):
+            login.made.unlink()
+            login = _typed(draft.found, draft.path, terminal, undo)
+            continue
+        if terminal.agree("Write the file all the same?", default=False):
+            return draft
+        raise NotWritten("nothing was written; correct what is said above and run this again, or use --offline")
+
+
+def _at_hand(config: Config) -> bool:
+    assert config.imap is not None  # written() writes one
+    try:
+        config.imap.secret()
+    except (OSError, LookupError):
+        return False
+    return True
+
+
+def _try(config: Config) -> tuple[str | None, list[str]]:
+    """Whose word the mails of late carry, and what does not work."""
+    account = config.smtp
+    assert account is not None  # written() writes one
+    word, troubles = None, []
+    try:
+        with closing(connect_of(config)()) as session:
+            word = usual_word(session, config.folders.inbox)
+    except MailboxFailed as exc:
+        troubles.append(f"IMAP: {exc}")
+    try:
+        smtp.probe(account, account.secret, sender=config.me.addresses[0])
+    except SendFailed as exc:
+        troubles.append(f"SMTP: {exc}")
+    return word, troubles
+
+
+def _next(path: Path, *, signs_in: bool) -> Iterator[str]:
+    """The next three commands, each with what it is for."""
+    file = shlex.quote(str(path))
+    commands = [
+        (f"rsvpd check --probe {file}", "every fault, and a mail to yourself: whose word can be believed"),
+        (f"rsvpd replay --config {file} --imap", "what it would have made of your inbox; sends and marks nothing"),
+        (f"rsvpd run {file}", "the service, in draft mode: its answers lie in your Drafts folder"),
+    ]
+    if signs_in:
+        commands = [(f"rsvpd login {file}", "sign in, once"), commands[0], commands[2]]
+    width = max(len(command) for command, _ in commands)
+    yield from (f"{command:{width}}   # {meaning}" for command, meaning in commands)

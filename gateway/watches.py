@@ -1,0 +1,154 @@
+"""A watch: an owner's parts put together and looked after; and a whole roster of them made ready."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+from gateway.config import Config
+from gateway.errors import BadConfig, BadTemplate, JournalFailed, MailboxFailed, RsvpdError
+from gateway.filing import Filing
+from gateway.imap import Session
+from gateway.journal import Journal
+from gateway.lmtp import Listener
+from gateway.moves import Moves
+from gateway.owner import connect_of, for_service, people_of, post_of
+from gateway.pipeline import FAULTY
+from gateway.records import Records
+from gateway.roster import Roster
+from gateway.round import Round
+from gateway.state import Lock, folder_of, open_journal, rung
+from gateway.steps import Steps
+from gateway.upkeep import Upkeep
+
+
+def now() -> datetime:
+    """The time in UTC; the service's only clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """An owner being looked after, and how the last round went."""
+
+    round: Round
+    lock: Lock  # held as long as the watch lasts
+    server: str = ""  # where the mailbox is
+    registered: socket.socket | None = None
+    blind_since: datetime | None = None
+    word: str | None = None  # last left for `rsvpd status`
+    leaves: bool = False  # no more rounds
+    successor: Round | None = None  # takes over when the round under way is over
+    steps: int = 0  # of the round, when it was last seen to take one
+    stepped_at: float = 0.0  # when that was, by the monotonic clock
+    hung_up: bool = False
+    door: Listener | None = None  # where the owner's mail server hands mail over
+
+    @property
+    def name(self) -> str:
+        return self.round.name
+
+
+def watch(config: Config) -> Watch:
+    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be."""
+    lock = Lock.take(config)
+    try:
+        return Watch(_round(config, _journal(config)), lock, server_of(config))
+    except RsvpdError:
+        lock.release()
+        raise
+
+
+def _journal(config: Config) -> Journal:
+    journal = open_journal(config)
+    journal.verify()
+    return journal
+
+
+def server_of(config: Config) -> str:
+    return f"{config.imap.host}:{config.imap.port}" if config.imap else ""
+
+
+def _no_mailbox() -> Session:
+    """For an owner whose mail is handed over; their rounds do without."""
+    raise MailboxFailed("there is no [imap]", permanent=True)
+
+
+def _round(config: Config, journal: Journal) -> Round:
+    owner = for_service(config, journal)
+    owner.check_templates()
+    journal.rest()
+    steps, filing = Steps(), Filing(config, owner, journal, now)
+    return Round(
+        config=config,
+        owner=owner,
+        journal=journal,
+        connect=_no_mailbox if config.imap is None and config.lmtp else connect_of(config),
+        post=post_of(config, steps.take),
+        records=Records(config, people_of(journal), journal, now),
+        filing=filing,
+        moves=Moves(config, owner, journal, filing, now),
+        upkeep=Upkeep(journal, None if config.journal.url else folder_of(config) / "backup", now),
+        clock=now,
+        bell=partial(rung, config),
+        steps=steps,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A roster made ready: rounds for those who are served already, watches for the others, and what was wrong."""
+
+    rounds: dict[str, Round] = field(default_factory=dict)
+    watches: dict[str, Watch] = field(default_factory=dict)
+    faults: dict[str, RsvpdError] = field(default_factory=dict)
+    untried: dict[str, Config] = field(default_factory=dict)  # their journals could not be opened, and may be soon
+
+
+def prepare(configs: Iterable[Config], served: Mapping[str, Watch]) -> Prepared:
+    """Every file put to the test, with its policy and templates; nothing is changed yet."""
+    prepared = Prepared()
+    for config in configs:
+        owner = config.owner
+        try:
+            if owner in served:
+                prepared.rounds[owner] = _successor(config, served[owner].round)
+            else:
+                prepared.watches[owner] = watch(config)
+        except (BadConfig, BadTemplate) as exc:
+            prepared.faults[owner] = exc
+        except JournalFailed as exc:
+            prepared.faults[owner] = exc
+            if owner not in served:
+                prepared.untried[owner] = config
+    return prepared
+
+
+def _successor(config: Config, old: Round) -> Round:
+    same = config.journal == old.config.journal
+    return _round(config, old.journal if same else _journal(config))
+
+
+def prepare_again(roster: Roster, served: Mapping[str, Watch]) -> Prepared:
+    """All files read and put to the test; BadConfig when there is nothing to go by.
+
+    An owner whose file is refused reads of it in the next summary.
+    """
+    configs, faults = roster.read()
+    prepared = prepare(configs, served)
+    prepared.faults.update(faults)
+    for owner in served.keys() & (prepared.rounds.keys() | prepared.faults.keys()):
+        with suppress(JournalFailed):  # which is seen to where it matters
+            _note(served[owner].round.journal, prepared.faults.get(owner))
+    return prepared
+
+
+def _note(journal: Journal, fault: RsvpdError | None) -> None:
+    told = str(fault) if fault else None
+    if journal.fact(FAULTY) != told:
+        journal.set_fact(FAULTY, told)
+    journal.rest()
