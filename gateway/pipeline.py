@@ -170,14 +170,17 @@ def process(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetim
         except DnsAway as exc:
             journal.forgive_reading(entry)
             postponed(entry, exc)
+    seen = [one for one in read if one]
     told = []
     with journal.together() as together:
-        for one in filter(None, read):
+        for one in seen:
             try:
                 told.append(_conclude(one, owner, together, now))
             except DnsAway as exc:
                 together.forgive_reading(one.entry)
                 postponed(one.entry, exc)
+        if any(isinstance(one.found, Findings) and one.found.provenance.authentic is Authentic.PASS for one in seen):
+            regain(together, Sense.LAYOUT)
     for line in filter(None, told):
         log.info("%s %s -> %s", line["entry"], line["network"], line["verdict"], extra=LogEvent.JUDGED.of(**line))
 
@@ -244,8 +247,6 @@ def _conclude(read: _Read, owner: Owner, journal: Journal, now: datetime) -> dic
         )
         told = account(judgement, None)
         journal.judged(entry, judgement, told, ruling, now)
-        if judgement.findings and judgement.findings.provenance.authentic is Authentic.PASS:
-            regain(journal, Sense.LAYOUT)
         decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
         return {
             "entry": entry.key[:8],

@@ -123,6 +123,8 @@ def _connect(server: smtplib.SMTP, account: Smtp, place: str) -> None:
     ear = socket.create_connection((account.host, account.port), _CONNECT)
     # smtplib would give the first connection and the first answer the same time.
     ear.settimeout(_COMMAND)
+    # Mail and final dot are two writes, and a server may wait 40 ms before it acknowledges the first.
+    ear.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server.sock = ear
     if implicit:
         _wrap(server, account, context)

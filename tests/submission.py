@@ -110,6 +110,7 @@ class _Dialogue:
     """One client's session."""
 
     def __init__(self, server: SmtpServer, client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server, self._client, self._file = server, client, client.makefile("rb")
         self._tls = False
         self._known = False

@@ -183,8 +183,10 @@ class Journal:
                 )
             )
             because = "; ".join((f"rule {decision.rule}", *decision.because))
-            self._append(connection, now, str(decision.verdict), because, entry.id, case)
-            self._append(connection, now, str(ruling.state), _sealed(ruling, account), entry.id, case)
+            mail = {"entry_id": entry.id, "case_id": case.id if case else None}
+            said = ((str(decision.verdict), because), (str(ruling.state), _sealed(ruling, account)))
+            happened = [{"what": what, "why": why, **mail} for what, why in said]
+            append_all(connection, happened, owner=self.owner, at=now)
 
     def _case_of(self, connection: Connection, judgement: Judgement, now: datetime) -> Case | None:
         notification = judgement.findings.notification if judgement.findings else None

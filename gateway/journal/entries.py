@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
@@ -116,13 +115,12 @@ def take_in(connection: Connection, owner: str, key: str, raw: bytes, place: Pla
         "state": State.NEW,
         **(asdict(place) if place else {}),
     }
-    try:
-        with connection.begin_nested():
-            new_id = connection.execute(insert(entries).values(**row).returning(entries.c.id)).scalar_one()
-    except IntegrityError:
+    # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
+    if connection.execute(select(entries.c.id).where(entries.c.owner == owner, entries.c.key == key)).first():
         if place:
             _moved_here(connection, owner, key, place)
         return False
+    new_id = connection.execute(insert(entries).values(**row).returning(entries.c.id)).scalar_one()
     append(connection, owner=owner, at=now, what="taken-in", why=seal("mail", raw), entry_id=new_id)
     return True
 
