@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check faults year boot install packages clean
+.PHONY: demo test check faults year boot bench install packages clean
 
 demo: install
 	@$(BIN)/rsvpd demo
@@ -19,6 +19,12 @@ faults: install packages
 boot: install
 	@scripts/test-packages debootstrap systemd-container
 	@$(BIN)/python -m tests.boot
+
+# What it costs, beside the physical limit and what people would use instead; about half an hour.
+bench: install packages
+	@PYTHON=$(PYTHON) scripts/bench-packages
+	@$(BIN)/python -m bench
+
 # A year of an owner's under a clock that is moved: 52 summaries, moves, commands and forged ones; some five minutes.
 year: install packages
 	@$(BIN)/python -m tests.year

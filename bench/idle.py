@@ -36,7 +36,7 @@ LETTERS = 20
 AWAY = 20.0  # seconds that the server is away
 _PATIENCE = 900.0  # seconds for whatever has no bar
 _LOGIN = re.compile(rb"imap-login: Info: Login: ")
-_MANY = """\
+MANY = """\
 default_process_limit = {limit}
 default_client_limit = {limit}
 service imap-login {{
@@ -247,7 +247,7 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "dovecot").mkdir()
-        stage = Stage(folder, Dovecot(folder / "dovecot", extra=_MANY.format(limit=4 * owners + 200)))
+        stage = Stage(folder, Dovecot(folder / "dovecot", extra=MANY.format(limit=4 * owners + 200)))
         with running(stage.server):
             stage.furnish(owners)
             print(f"{owners} owners")

@@ -8,8 +8,10 @@ Prints mails a second from a local mbox, the time to store the index, the median
 from __future__ import annotations
 
 import random
+import re
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +19,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench import records
+from bench.measure import Measure, at_most, slower
 from gateway.config import EvidenceFiles, Me
 from gateway.evidence import gather
 from gateway.journal.index import PeopleIndex
@@ -30,6 +34,7 @@ _GIVEN = "Ada Björn Chiara Daan Elif Farid Grażyna Hannes Ines Jürgen Kateři
 _STARTS = "Ab Bel Cor Dun El Fal Gar Hol Ir Jas Kel Lor Mar Nor Os Pel Quin Ros Sal Tor Ul Ver Wal Xan Yor Zel".split()  # noqa: SIM905
 _MIDDLES = "an be cha do er fi gu ha in ko li mo ne ol pa ri sa ti un va".split()  # noqa: SIM905
 _ENDS = "berg dahl fort gate holm kamp land mont nova quist rath stein thorpe vale wick".split()  # noqa: SIM905
+_MAILS = 100_000
 _NOTE = Note(NoteKind.DEFAULT, None)
 
 
@@ -73,8 +78,25 @@ def write(folder: Path, mails: int, contacts: int) -> tuple[EvidenceFiles, list[
     return files, crowd
 
 
+def measures() -> Iterator[Measure]:
+    """The index out of a mailbox of 100,000 mails, and out of files with the contacts in a process of its own."""
+    floor, taken = records.built(_MAILS, rounds=1)
+    yield slower("people: index of 100,000 mails, beside their headers", taken, floor, "s", 2)
+    printed = subprocess.run([sys.executable, "-m", "bench.people"], capture_output=True, text=True, check=True).stdout
+    yield at_most(
+        "people: look-up, median", float(_found(r"look-up of people of the crowd: median ([\d.]+)", printed)), "ms", 1
+    )
+    yield at_most("people: memory", float(_found(r"after building: (\d+)", printed)), "MB", 150)
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    assert found, f"{pattern} does not stand in {text}"
+    return found[1]
+
+
 def main() -> None:
-    mails, contacts = (int(text) for text in (*sys.argv[1:3], *("100000", "5000")[len(sys.argv) - 1 :]))
+    mails, contacts = (int(text) for text in (*sys.argv[1:3], *(str(_MAILS), "5000")[len(sys.argv) - 1 :]))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files, crowd = write(folder, mails, contacts)
