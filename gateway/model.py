@@ -371,6 +371,7 @@ class Entry:
     message_id: str | None = None
     case_id: int | None = None
     case: str | None = None  # "c17"
+    verdict: Verdict | None = None  # of the case as it stands now, whoever decided it
     judgement: Mapping[str, Any] | None = field(default=None, repr=False)  # as `explain --json` prints it
     policy: str = ""  # fingerprint of the policy it was judged under
     reply: Reply | None = None

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.commands import links_of
 from gateway.config import Config
-from gateway.digest import Facts, Rhythm, Summary, as_mail, compose, gather, summarise
+from gateway.digest import Contents, Rhythm, Summary, Week, as_mail, compose, gather, summarise, texts_to_decline
 from gateway.digest.words import words
 from gateway.errors import SendUncertain
 from gateway.explain import findings_in
 from gateway.journal import Journal
 from gateway.journal.entries import PARKED
-from gateway.journal.index import PeopleIndex
 from gateway.letter import summary_id
-from gateway.model import Case, Channel, Entry, Mailbox, State, Verdict
+from gateway.logins import troubles
+from gateway.model import Case, Channel, Entry, State, Verdict
 from gateway.orders import SENT_BY_HAND
-from gateway.state import secret_of
-from gateway.suggest import Decided
+from gateway.owner import for_service, people_of, post_of
+from gateway.pipeline import Owner
+from gateway.suggest import Decided, suggest
 
 _FAILED = (State.REFUSED, State.UNCERTAIN)
 
@@ -42,13 +44,26 @@ def waits(entry: Entry, verdict: str) -> bool:
 
 def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:
     """A week's summary to look at; ValueError when there is no such week."""
-    return summarise(compose(_facts(config, journal, week, now), words(config.me.language), {}))
+    owner = for_service(config, journal)
+    return summarise(contents_of(config, journal, owner, _week(config, week, now), now, answerable=False))
 
 
-def _facts(config: Config, journal: Journal, name: str | None, now: datetime) -> Facts:
+def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
+    """Send a summary to the owner, beside the one that comes by itself; ValueError when there is no such week."""
+    owner, found = for_service(config, journal), _week(config, week, now)
+    contents = contents_of(config, journal, owner, found, now)
+    to, message = written(config, contents, found, owner, name=now.isoformat(), now=now)
+    journal.set_fact(SENT_BY_HAND, now.isoformat())
+    try:
+        post_of(config)(message, recipient=to, before_dot=lambda: None)
+    except SendUncertain as exc:
+        return f"The summary may have reached {to}: {exc}"
+    return f"The summary of {found.name} is on its way to {to}."
+
+
+def _week(config: Config, name: str | None, now: datetime) -> Week:
     rhythm = rhythm_of(config)
-    week = rhythm.named(name) if name else rhythm.running(now)
-    return gather(journal, PeopleIndex(journal.store, journal.owner), week, rhythm, now)
+    return rhythm.named(name) if name else rhythm.running(now)
 
 
 def rhythm_of(config: Config) -> Rhythm:
@@ -56,29 +71,25 @@ def rhythm_of(config: Config) -> Rhythm:
     return Rhythm.of(config.digest.day, config.digest.time, config.me.zone)
 
 
+def contents_of(
+    config: Config, journal: Journal, owner: Owner, week: Week, now: datetime, *, answerable: bool = True
+) -> Contents:
+    """What the summary of a week says; one that does not come by mail is not `answerable`, and has no links for it."""
+    facts = gather(journal, people_of(journal), week, rhythm_of(config), now)
+    facts = replace(facts, logins=troubles(config, now))
+    links = links_of(facts.people, owner.secret, owner.sender.address, now) if answerable else {}
+    texts = texts_to_decline(facts.entries, owner)
+    suggested = len(suggest(decided(journal), owner.policy))
+    return compose(facts, words(config.me.language), links, texts=texts, suggested=suggested)
+
+
 def written(
-    config: Config, facts: Facts, *, owner: Mailbox, secret: bytes, name: str, now: datetime, suggested: int = 0
+    config: Config, contents: Contents, week: Week, owner: Owner, *, name: str, now: datetime
 ) -> tuple[str, bytes]:
     """The address of a summary, and the mail; `name` is what its Message-ID is made of."""
-    to = config.digest.to or owner.address
-    links = links_of((*facts.entries, *facts.came_back), secret, owner.address, now)
-    found = summarise(compose(facts, words(config.me.language), links, suggested=suggested))
-    message_id = summary_id(secret, name, owner.domain)
-    return to, as_mail(found, owner=owner, to=to, week=facts.week, message_id=message_id, now=now)
-
-
-def send_summary(config: Config, journal: Journal, week: str | None, now: datetime) -> str:
-    """Send a summary to the owner, beside the one that comes by itself; ValueError when there is no such week."""
-    from gateway.owner import post_of
-
-    facts, owner = _facts(config, journal, week, now), Mailbox(config.me.name, config.me.addresses[0])
-    to, message = written(config, facts, owner=owner, secret=secret_of(journal), name=now.isoformat(), now=now)
-    journal.set_fact(SENT_BY_HAND, now.isoformat())
-    try:
-        post_of(config)(message, recipient=to, before_dot=lambda: None)
-    except SendUncertain as exc:
-        return f"The summary may have reached {to}: {exc}"
-    return f"The summary of {facts.week.name} is on its way to {to}."
+    to = config.digest.to or owner.sender.address
+    message_id = summary_id(owner.secret, name, owner.sender.domain)
+    return to, as_mail(summarise(contents), owner=owner.sender, to=to, week=week, message_id=message_id, now=now)
 
 
 def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:

@@ -16,7 +16,7 @@ from gateway import bounces, commands, conversation
 from gateway.alarm import Alarm
 from gateway.blindness import Sense, lose, regain
 from gateway.config import Config
-from gateway.digest import Facts, gather
+from gateway.digest import Contents, Week
 from gateway.errors import DnsAway, MailboxFailed, SendFailed, SendUncertain, Unreadable
 from gateway.events import OWNER, LogEvent
 from gateway.filing import ANSWERED, Filing
@@ -41,9 +41,8 @@ from gateway.pipeline import (
     take_in,
 )
 from gateway.records import Records
-from gateway.review import decided, rhythm_of, written
+from gateway.review import contents_of, rhythm_of, written
 from gateway.steps import Steps
-from gateway.suggest import suggest
 from gateway.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -372,23 +371,18 @@ class Round:
             return
         if self._login.lasts(now) or self._summary.lasts(now):
             return
-        rhythm = rhythm_of(self.config)
-        for week in rhythm.over_since(max(began, now - _LATEST_SUMMARY), now):
+        for week in rhythm_of(self.config).over_since(max(began, now - _LATEST_SUMMARY), now):
             if not self.journal.weeks.claim(week.name, now):
                 continue
-            facts = gather(self.journal, self.records.index, week, rhythm, now)
-            if not (facts.entries or facts.overruled or facts.asleep) and self.config.digest.empty == "skip":
+            contents = contents_of(self.config, self.journal, self.owner, week, now)
+            if contents.empty and self.config.digest.empty == "skip":
                 self.journal.weeks.settle(week.name, State.CLOSED, "nothing happened")
-            elif not self._post_digest(facts, now):
+            elif not self._post_digest(week, contents, now):
                 return  # the mail server takes nothing now
 
-    def _post_digest(self, facts: Facts, now: datetime) -> bool:
+    def _post_digest(self, week: Week, contents: Contents, now: datetime) -> bool:
         """Send a summary; False when it surely did not go out and its week is free again."""
-        week, owner = facts.week, self.owner
-        suggested = len(suggest(decided(self.journal), owner.policy))
-        to, message = written(
-            self.config, facts, owner=owner.sender, secret=owner.secret, name=week.name, now=now, suggested=suggested
-        )
+        to, message = written(self.config, contents, week, self.owner, name=week.name, now=now)
         try:
             self._post(message, recipient=to, before_dot=lambda: self.journal.weeks.settle(week.name, State.DOT))
         except SendFailed as exc:

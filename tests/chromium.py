@@ -124,11 +124,13 @@ class Tab:
         """Type into what has the focus."""
         self("Input.insertText", text=text)
 
-    def picture(self, name: str) -> Path:
-        """What the screen shows as a picture, kept among the artefacts."""
+    def picture(self, name: str, *, whole: bool = False) -> Path:
+        """What the screen shows, or the whole page at the screen's width, as a picture kept among the artefacts."""
         ARTEFACTS.mkdir(exist_ok=True)
         target = ARTEFACTS / f"{name}.png"
-        target.write_bytes(base64.b64decode(self("Page.captureScreenshot")["data"]))
+        page = self("Page.getLayoutMetrics")["cssContentSize"]
+        beyond = {"captureBeyondViewport": True, "clip": {**page, "scale": 1}} if whole else {}
+        target.write_bytes(base64.b64decode(self("Page.captureScreenshot", **beyond)["data"]))
         return target
 
 

@@ -29,6 +29,8 @@ from gateway.grants import KEY, Grant, GrantFile, trouble
 from gateway.logins import sign_in, troubles
 from gateway.oauth import Use
 from gateway.owner import connect_of, post_of
+from gateway.review import summary
+from gateway.state import open_journal
 from tests.canary import found_in
 from tests.certificates import HOST, Certificate
 from tests.servers import Dovecot
@@ -731,6 +733,7 @@ def test_the_end_that_google_tells_of_is_remembered_and_warned_of_once_a_day(
     warning = f"the login of {USER} at Google ends on {ends}; run: rsvpd login {config.path}"
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [f"ada: {warning}"]
     assert troubles(config, datetime.now(UTC)) == (warning,)
+    assert f"Google ends on {ends}" in summary(config, open_journal(config), None, datetime.now(UTC)).text
 
 
 def test_check_says_how_a_login_is_kept_and_when_it_ends(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -45,7 +46,7 @@ def test_a_mail_moved_to_declined_is_answered_after_the_hold_and_the_summary_say
     assert found.overruled == [f"moved from {start} to {DECLINED}"]
     assert found.lies_in(ACCEPT, REVIEW, DECLINED) == [0, 0, 1]
     text = summary(found.config, found.journal, None, found.clock.now).text
-    assert f"c1: moved from {start} to {DECLINED}" in text
+    assert re.search(rf"c1  {who[0]}.*\n  moved from {start} to {DECLINED}\n  Answered by mail \({who[1]}\)", text)
 
 
 @pytest.mark.parametrize(("end", "verdict"), [(ACCEPT, Verdict.ACCEPT), (REVIEW, Verdict.HUMAN)])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 from urllib.parse import quote
@@ -17,14 +19,20 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
-from gateway.errors import DnsAway
+from gateway.commands.verbs import Verb
+from gateway.config import Digest
+from gateway.deeds import carry_out
+from gateway.errors import DnsAway, MailboxFailed
+from gateway.imap import Session
 from gateway.journal.schema import digests
 from gateway.model import Mail, Provenance, State
+from gateway.pipeline import PAUSED
 from gateway.review import summary
 from gateway.round import Round
 from tests.canary import found_in
 from tests.clock import Clock, watch_by
 from tests.notifications import linkedin, old_linkedin
+from tests.test_digest import section_of
 from tests.test_story import Owner, owner
 
 __all__ = ["owner"]  # the fixture
@@ -46,8 +54,18 @@ class Scene:
 
     @property
     def summaries(self) -> list[str]:
+        return [mail["X-Rsvpd-Week"] for mail in self._summaries()]
+
+    @property
+    def told(self) -> str:
+        """The text of the latest summary."""
+        body = self._summaries()[-1].get_body(("plain",))
+        assert isinstance(body, EmailMessage)
+        return str(body.get_content()).replace("\r\n", "\n")
+
+    def _summaries(self) -> list[EmailMessage]:
         mails = [message_from_bytes(letter.raw, policy=default) for letter in self.owner.smtp.delivered]
-        return [mail["X-Rsvpd-Week"] for mail in mails if mail["X-Rsvpd-Week"]]
+        return [mail for mail in mails if isinstance(mail, EmailMessage) and mail["X-Rsvpd-Week"]]
 
 
 @pytest.fixture
@@ -114,6 +132,74 @@ def test_a_clock_that_steps_back_repeats_no_summary(scene: Scene) -> None:
         scene.round_at(MONDAY + timedelta(hours=hours))
 
     assert scene.summaries == ["2026-W47"]
+
+
+def test_the_summary_tells_how_cases_stand_now(scene: Scene) -> None:
+    met = "Hello Ada, we met at the workshop in Lyon."
+    scene.owner.deliver(
+        linkedin("Nina Newcomer"),
+        old_linkedin("Olga Stranger", "olga@somewhere.example"),
+        linkedin("Sam Sailor", note=met),
+        linkedin("Tom Tailor", note=met),
+        linkedin("Una Ulterior", note=met, dkim="fail"),
+    )
+    scene.round_at(MONDAY - timedelta(days=5))
+    tom = next(case for case in scene.work.journal.cases() if case.inviter.name == "Tom Tailor")
+    carry_out(Verb.ACCEPT, scene.work.config, scene.work.journal, tom, MONDAY - timedelta(days=4))
+
+    scene.round_at(MONDAY)
+
+    told = scene.told
+    assert "Invitations: 5, accept?: 1, needs you: 2, declined: 2." in told
+    needs = section_of(told, "Needs you")
+    assert "Sam Sailor" in needs
+    assert "Text to paste if you decline:\n    Thank you for the invitation, Sam!" in needs
+    assert "Una Ulterior" in needs
+    assert needs.count("Text to paste") == 1
+    assert "Tom Tailor" not in needs
+    assert "Tom Tailor" in section_of(told, "Decided by you")
+    assert "Nina Newcomer" in section_of(told, "To paste")
+    assert "Answered by mail (olga@somewhere.example)." in section_of(told, "Declined and answered")
+    assert "* previous-interaction: sent 1\n" in section_of(told, "What became of your letters") + "\n"
+    assert re.search(r"^2026-W47 +5  \+\?\?--$", section_of(told, "Week by week"), re.MULTILINE)
+
+
+def test_a_week_without_news_is_skipped_where_that_is_asked_for_but_never_trouble(scene: Scene) -> None:
+    scene.work.config = scene.work.config.model_copy(update={"digest": Digest(empty="skip")})
+    notice, subject = "email_accept_invite_single_01", "Una accepted your invitation"
+    scene.owner.deliver(linkedin("Una Else via LinkedIn", template=notice, subject=subject))
+    scene.round_at(MONDAY - timedelta(days=5))
+
+    scene.round_at(MONDAY)
+    before = scene.summaries
+    scene.work.journal.set_fact(PAUSED, "by the owner")
+    scene.round_at(MONDAY + timedelta(weeks=1))
+
+    assert before == []
+    assert scene.summaries == ["2026-W48"]
+    assert "Sending is paused" in scene.told
+
+
+def test_a_mailbox_that_was_away_all_week_is_no_empty_week(scene: Scene) -> None:
+    scene.round_at(MONDAY - timedelta(days=5))
+    connect = scene.work.connect
+    scene.work.close()
+    scene.work.connect = away
+    for hours in (-80, -79, -2, 0):
+        with pytest.raises(MailboxFailed):
+            scene.round_at(MONDAY + timedelta(hours=hours))
+    told = scene.told
+    scene.work.connect = connect
+
+    scene.round_at(MONDAY + timedelta(hours=1))
+    scene.round_at(MONDAY + timedelta(weeks=1))
+
+    assert "could not be looked at since 20 Nov 2026: imap.example.org: no route to it." in " ".join(told.split())
+    assert "could not be looked at" not in scene.told
+
+
+def away() -> Session:
+    raise MailboxFailed("imap.example.org: no route to it")
 
 
 def test_no_summary_of_the_time_before_the_first_mail_was_looked_at(scene: Scene) -> None:

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from gateway.cases import INVITES
-from gateway.commands import NOT_OBEYED
 from gateway.digest.facts import Facts, WeekCount
+from gateway.digest.items import COUNTED, Item, Links, People, Section, Texts, is_to_paste, is_told
+from gateway.digest.trouble import troubles
 from gateway.digest.words import Words
 from gateway.journal.conversation import Outcome
-from gateway.mail import plain
-from gateway.model import AnswerLink, Channel, Entry, Kind, State, Verdict
+from gateway.model import Entry, State, Verdict
 
-_COUNTED = (State.SENT, State.HELD, State.DUE, State.REFUSED, State.UNCERTAIN)
-Links = Mapping[str, tuple[AnswerLink, ...]]  # by case
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A person's invitation, or a line about something else."""
-
-    case: str = ""
-    name: str = ""
-    headline: str = ""
-    network: str = ""
-    profile_url: str = ""
-    quote: str = ""  # what the inviter wrote
-    lines: tuple[tuple[str, str], ...] = ()  # a label, which may be empty, and what it says
-    paste: str = ""  # text to paste into the network
-    warning: str = ""
-    links: tuple[AnswerLink, ...] = ()
+_FAILED = (State.REFUSED, State.UNCERTAIN)
+_VERDICTS = (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
+_FEWEST_WEEKS = 4  # that make a comparison
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A heading, what it means, and its items."""
+class Letters:
+    """What became of the letters of a reply."""
 
-    key: str
-    title: str
-    hint: str
-    items: tuple[Item, ...]
+    reply: str
+    counts: tuple[tuple[str, int], ...]  # what is counted and how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,33 +33,80 @@ class Contents:
     """A whole summary."""
 
     title: str
-    lead: str  # the week in one line
+    numbers: tuple[tuple[str, int], ...]  # what is counted and how many: all invitations, then each verdict's
+    lead: str  # the rest of the week in one line
     notices: tuple[str, ...]
+    examples: tuple[str, ...]  # commands that an answer to the summary may hold; none when it may hold none
     sections: tuple[Section, ...]
+    letters: tuple[Letters, ...]
     history: tuple[WeekCount, ...]
     words: Words
-    answerable: str  # a case that an answer to the summary may name as an example; "" when there is none
+    empty: bool  # there is nothing to say
 
 
-def compose(facts: Facts, words: Words, links: Links, *, suggested: int = 0) -> Contents:
+def compose(
+    facts: Facts, words: Words, links: Links, *, texts: Texts = MappingProxyType({}), suggested: int = 0
+) -> Contents:
     """The summary of a week in the owner's language.
 
-    `links` are the answers that a case's item offers; `suggested` is how many rows `rsvpd suggest` would propose.
+    `links` are the answers that a case's item offers, `texts` what to paste to decline one that is left to the owner;
+    `suggested` is how many rows `rsvpd suggest` would propose.
     """
+    people = People(words, links, texts)
     invitations = [entry for entry in facts.entries if _invites(entry)]
-    sections = tuple(section for section in _sections(facts, invitations, words, links) if section.items)
+    sections = tuple(section for section in _sections(facts, invitations, people) if section.items)
     zone, week = facts.rhythm.zone, facts.week
     start, end = (moment.astimezone(zone).date() for moment in (week.start, week.end))
-    answerable = next((item.case for section in sections for item in section.items if item.links), "")
+    empty = not (invitations or sections or facts.paused or facts.asleep)
     return Contents(
         title=words("title", start=words.day(start), end=words.day(end, year=True), week=week.name),
-        lead=words("asleep") if facts.asleep and not invitations else _counted(invitations, words),
-        notices=tuple(_notices(facts, words, suggested)),
+        numbers=_numbers(facts, invitations, words),
+        lead=_lead(facts, invitations, words),
+        notices=() if empty else tuple(_notices(facts, words, suggested)),
+        examples=_examples(sections, words),
         sections=sections,
-        history=tuple(facts.history) if sum(count.total for count in facts.history) else (),
+        letters=() if empty else tuple(_letters(outcome, words) for outcome in facts.outcomes),
+        history=() if empty else _history(facts.history),
         words=words,
-        answerable=answerable,
+        empty=empty,
     )
+
+
+def _numbers(facts: Facts, invitations: Sequence[Entry], words: Words) -> tuple[tuple[str, int], ...]:
+    """How many invitations came in, and how they are decided now; nothing when none came."""
+    opened = [entry for entry in invitations if not entry.continues and _came_in(entry, facts)]
+    if not opened:
+        return ()
+    verdicts = Counter(entry.verdict for entry in opened)
+    decided = ((words(f"verdicts.{verdict}"), verdicts[verdict]) for verdict in _VERDICTS)
+    return (words("counts.invitation"), len(opened)), *decided
+
+
+def _lead(facts: Facts, invitations: Sequence[Entry], words: Words) -> str:
+    if not invitations:
+        return words("asleep" if facts.asleep else "nothing")
+    reminders = sum(entry.continues and _came_in(entry, facts) for entry in invitations)
+    states = Counter(entry.state for entry in invitations)
+    counted = (("counts.reminder", reminders), *((f"counts.{state}", states[state]) for state in COUNTED))
+    parts = [f"{words(key)}: {number}" for key, number in counted if number]
+    return f"{', '.join(parts)}." if parts else ""
+
+
+def _letters(outcome: Outcome, words: Words) -> Letters:
+    echoes = (
+        ("answered", outcome.answered),
+        ("connected", outcome.connected),
+        ("offended", outcome.offended),
+        ("bounced", outcome.bounced),
+    )
+    counts = (("sent", outcome.sent), *((echo, number) for echo, number in echoes if number))
+    return Letters(outcome.template, tuple((words(f"outcomes.{what}"), number) for what, number in counts))
+
+
+def _history(history: Sequence[WeekCount]) -> tuple[WeekCount, ...]:
+    """The weeks to compare, without those before the first invitation; nothing when there was none."""
+    first = next((number for number, count in enumerate(history) if count.total), None)
+    return () if first is None else tuple(history[min(first, max(0, len(history) - _FEWEST_WEEKS)) :])
 
 
 def _notices(facts: Facts, words: Words, suggested: int) -> Iterator[str]:
@@ -86,126 +116,53 @@ def _notices(facts: Facts, words: Words, suggested: int) -> Iterator[str]:
         yield words("suggested", number=suggested)
 
 
-def _sections(facts: Facts, invitations: Sequence[Entry], words: Words, links: Links) -> Iterator[Section]:
-    opened = [entry for entry in invitations if not entry.continues]
-    of = {verdict: [entry for entry in opened if _verdict(entry) is verdict] for verdict in Verdict}
-    declines = of[Verdict.DECLINE]
-    pasted = [entry for entry in declines if _channel(entry) is Channel.PASTE]
-    back = {entry.id for entry in facts.came_back}
-    answered = [entry for entry in declines if entry.state is not State.CLOSED and entry.id not in back]
-    quiet = [entry for entry in declines if entry.state is State.CLOSED and entry not in pasted]
-    yield _plain("wrote", words, (f"{case}: {plain(why)}" for case, why in facts.wrote))
-    for key, entries in (
-        ("accept", of[Verdict.ACCEPT]),
-        ("needs", of[Verdict.HUMAN]),
-        ("paste", pasted),
-        ("answered", answered),
-        ("quiet", quiet),
-        ("back", facts.came_back),
-    ):
-        yield Section(key, *words.section(key), tuple(_item(entry, key, words, links) for entry in entries))
-    yield _plain("moved", words, (f"{case}: {why}" for case, why in facts.moved))
-    yield _plain("overruled", words, (f"{case}: {plain(why)}" for case, why in facts.overruled))
-    yield _plain("trouble", words, _troubles(facts, words))
-    if invitations:
-        yield _plain("outcomes", words, (_told(outcome, words) for outcome in facts.outcomes))
+def _examples(sections: Sequence[Section], words: Words) -> tuple[str, ...]:
+    """Two commands that the owner could give in a plain answer, about who stands first."""
+    item = next((item for section in sections for item in section.items if item.links), Item())
+    return tuple(f"{words.verb(link.verb)} {item.case}" for link in item.links[:2])
 
 
-def _told(outcome: Outcome, words: Words) -> str:
-    counts = {name: getattr(outcome, name) for name in ("sent", "answered", "connected", "offended", "bounced")}
-    parts = (f"{words(f'outcomes.{name}')} {number}" for name, number in counts.items() if number or name == "sent")
-    return f"{outcome.template}: {', '.join(parts)}"
-
-
-def _plain(key: str, words: Words, lines: Iterable[str]) -> Section:
-    return Section(key, *words.section(key), tuple(Item(lines=(("", line),)) for line in lines))
-
-
-def _counted(invitations: Sequence[Entry], words: Words) -> str:
-    if not invitations:
-        return words("nothing")
-    kinds = Counter(_account(entry)["kind"] for entry in invitations)
-    states = Counter(entry.state for entry in invitations)
-    parts = [(f"counts.{kind}", kinds[kind]) for kind in (Kind.INVITATION, Kind.REMINDER)]
-    parts += [(f"counts.{state}", states[state]) for state in _COUNTED]
-    return ", ".join(f"{words(key)}: {number}" for key, number in parts if number) + "."
-
-
-def _item(entry: Entry, section: str, words: Words, links: Links) -> Item:
-    account = _account(entry)
-    inviter = account["inviter"] or {}
-    proved = account["authentic"] == "pass"
-    note = account["note"]
-    lines = [(words("item.why"), "; ".join(account["because"]))]
-    if section == "needs" and account.get("known_why"):
-        lines.append((words("item.records"), account["known_why"]))
-    if outcome := _outcome(entry, words):
-        lines.append(("", outcome))
-    return Item(
-        case=entry.case or "",
-        name=plain(inviter.get("name") or words("item.nameless")),
-        headline=plain(inviter.get("headline") or ""),
-        network=account["network"] or "",
-        # A link in a mail that somebody may have forged is no place to send the owner to.
-        profile_url=inviter.get("profile_url") or "" if proved else "",
-        quote=plain(note["text"]) if note["kind"] == "personal" and note["text"] else "",
-        lines=tuple((label, plain(text)) for label, text in lines),
-        paste=_paste(entry) if section in ("needs", "paste") else "",
-        warning="" if proved else words("item.forged"),
-        links=links.get(entry.case or "", ()),
-    )
-
-
-def _outcome(entry: Entry, words: Words) -> str:
-    to = entry.reply.to if entry.reply and entry.reply.to else "-"
-    if _channel(entry) is Channel.PASTE:
-        return ""  # the section says it
-    if entry.state is State.CLOSED:
-        return f"{entry.why[:1].upper()}{entry.why[1:]}." if entry.why else ""
-    if entry.state in _COUNTED:
-        return words(f"item.{entry.state}", to=to, why=entry.why).strip()
-    return ""
-
-
-def _paste(entry: Entry) -> str:
-    return entry.reply.short if entry.reply and entry.reply.short else ""
-
-
-def _troubles(facts: Facts, words: Words) -> Iterator[str]:
-    zone = facts.rhythm.zone
+def _sections(facts: Facts, invitations: Sequence[Entry], people: People) -> Iterator[Section]:
+    yield people.told("wrote", facts.wrote, facts.opened_by)
+    placed = _placed(facts, [entry for entry in invitations if not entry.continues])
+    for key in ("accept", "needs", "paste", "answered", "quiet"):
+        yield people.section(key, placed[key])
+    yield people.section("back", filter(is_told, facts.came_back))
+    yield people.told("moved", facts.moved, facts.opened_by)
+    yield people.told("overruled", facts.overruled, facts.opened_by)
     came_back = {entry.id for entry in facts.came_back}
-    for entry in facts.entries:
-        date = words.day(entry.taken_in.astimezone(zone).date(), year=True)
-        if entry.state is State.UNREADABLE:
-            yield words("trouble.unreadable", date=date, why=plain(entry.why))
-        elif entry.state is State.UNCERTAIN:
-            yield words("trouble.uncertain", case=entry.case, why=plain(entry.why))
-        elif entry.state is State.REFUSED and entry.id not in came_back:
-            yield words("trouble.refused", case=entry.case, why=plain(entry.why))
-    # Those of one reason in one line: anybody may send them by the hundred.
-    unobeyed = Counter(e.why for e in facts.entries if e.state is State.CLOSED and e.why.startswith(NOT_OBEYED))
-    for why, number in unobeyed.items():
-        yield words("trouble.commands", number=number, why=plain(why.removeprefix(NOT_OBEYED)))
-    for source in facts.sources:
-        since = words.day(source.read.astimezone(zone).date(), year=True) if source.read else "-"
-        yield words("trouble.source", name=source.source, why=plain(source.fault), date=since)
-    if facts.faulty:
-        yield words("trouble.settings", why=plain(facts.faulty))
-    if facts.quiet_since:
-        yield words("trouble.quiet", date=words.day(facts.quiet_since.astimezone(zone).date(), year=True))
+    failed = (entry for entry in facts.entries if entry.state in _FAILED and entry.id not in came_back)
+    trouble = people.section("trouble", filter(is_told, failed))
+    lines = (Item(lines=(("", line),)) for line in troubles(facts, people.words))
+    yield replace(trouble, items=(*trouble.items, *lines))
 
 
-def _account(entry: Entry) -> dict[str, Any]:
-    return dict(entry.judgement or {})
+def _placed(facts: Facts, opened: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """The section of each invitation of which no other section tells."""
+    wrote, overruled = ({case for case, _ in told} for told in (facts.wrote, facts.overruled))
+    found: dict[str, list[Entry]] = {key: [] for key in ("accept", "needs", "paste", "answered", "quiet")}
+    for entry in opened:
+        # What the owner put aside for review is decided by nobody.
+        decided = entry.case in overruled and entry.verdict is not Verdict.HUMAN
+        if entry.state not in _FAILED and entry.case not in wrote and not decided:
+            found[_place(entry)].append(entry)
+    return found
+
+
+def _place(entry: Entry) -> str:
+    if entry.verdict is Verdict.ACCEPT:
+        return "accept"
+    if entry.verdict is Verdict.HUMAN:
+        return "needs"
+    if entry.state is not State.CLOSED:
+        return "answered"
+    return "paste" if is_to_paste(entry) else "quiet"
 
 
 def _invites(entry: Entry) -> bool:
-    return bool(entry.judgement) and _account(entry)["kind"] in INVITES
+    return entry.judgement is not None and entry.judgement["kind"] in INVITES
 
 
-def _verdict(entry: Entry) -> Verdict:
-    return Verdict(_account(entry)["verdict"])
-
-
-def _channel(entry: Entry) -> Channel | None:
-    return entry.reply.channel if entry.reply else None
+def _came_in(entry: Entry, facts: Facts) -> bool:
+    """Whether it is of this week, and not only what became of it."""
+    return facts.week.start <= entry.taken_in < facts.week.end

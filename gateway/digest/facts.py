@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from gateway.blindness import Blindness, Sense, blindnesses
 from gateway.digest.weeks import Rhythm, Week
 from gateway.journal import Journal
 from gateway.journal.conversation import Outcome
@@ -15,7 +18,7 @@ from gateway.journal.index import PeopleIndex, SourceState
 from gateway.model import Entry, Verdict
 from gateway.pipeline import FAULTY, PAUSED
 
-EARLIER_WEEKS = 7  # beside the summary's own in the chart
+EARLIER_WEEKS = 11  # beside the summary's own in the chart, and that letters are counted of
 _LONGEST_QUIET = timedelta(days=14)  # no invitation for less is never worth a word
 _UNUSUAL = 4  # times the usual gap
 _GAPS = 5  # as many must be known before anything is usual
@@ -44,29 +47,43 @@ class Facts:
     moved: Sequence[tuple[str, str]] = ()  # a case and from what to what, by another policy or other records
     overruled: Sequence[tuple[str, str]] = ()  # a case and by which move or command the owner decided it
     wrote: Sequence[tuple[str, str]] = ()  # a case and what its inviter answered
+    opened_by: Mapping[str, Entry] = field(default_factory=dict)  # the first mails of these three, by case
     sources: Sequence[SourceState] = ()  # those that cannot be read now
+    mailbox: Blindness | None = None  # that the owner's mailbox cannot be looked at now
     quiet_since: datetime | None = None  # the last invitation, when it is unusually long ago
-    outcomes: Sequence[Outcome] = ()  # of all letters so far, a template each
     history: Sequence[WeekCount] = ()  # oldest first, the week itself last
+    outcomes: Sequence[Outcome] = ()  # of the letters of these weeks
+    logins: Sequence[str] = ()  # what the owner must know of their logins, which are not in the journal
     paused: bool = False
     faulty: str = ""  # why changed settings are not in force
     asleep: bool = False  # nothing was looked at in the whole week: the program did not run
 
+    @property
+    def people(self) -> tuple[Entry, ...]:
+        """The mails of all whom the summary may speak of."""
+        return (*self.entries, *self.came_back, *self.opened_by.values())
+
 
 def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now: datetime) -> Facts:
     """Ask the journal; `now` in UTC."""
+    weeks = _weeks_before(week, rhythm)
+    moved = journal.moved(week.start, week.end)
+    overruled = journal.overruled(week.start, week.end)
+    wrote = journal.answered(week.start, week.end)
     return Facts(
         week=week,
         rhythm=rhythm,
         entries=journal.between(week.start, week.end),
         came_back=journal.came_back(week.start, week.end),
-        moved=journal.moved(week.start, week.end),
-        overruled=journal.overruled(week.start, week.end),
-        wrote=journal.answered(week.start, week.end),
+        moved=moved,
+        overruled=overruled,
+        wrote=wrote,
+        opened_by=journal.first_mails({case for case, _ in (*moved, *overruled, *wrote)}),
         sources=[source for source in index.sources() if source.fault],
+        mailbox=next((found for found in blindnesses(journal) if found.sense is Sense.MAILBOX), None),
         quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
-        outcomes=journal.conversation.outcomes(),
-        history=_history(journal, week, rhythm),
+        history=count_weeks([*weeks, week], journal.opened(weeks[0].start, week.end)),
+        outcomes=journal.conversation.outcomes(weeks[0].start),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",
         asleep=journal.asleep(week.start, week.end),
@@ -86,18 +103,18 @@ def quiet_since(invitations: Sequence[datetime], now: datetime) -> datetime | No
     return invitations[-1] if quiet > max(_LONGEST_QUIET, usual * _UNUSUAL) else None
 
 
-def _history(journal: Journal, week: Week, rhythm: Rhythm) -> Sequence[WeekCount]:
-    weeks = [week]
-    for _ in range(EARLIER_WEEKS):
+def _weeks_before(week: Week, rhythm: Rhythm) -> list[Week]:
+    weeks = [rhythm.before(week)]
+    while len(weeks) < EARLIER_WEEKS:
         weeks.insert(0, rhythm.before(weeks[0]))
-    opened = journal.opened(weeks[0].start, week.end)
+    return weeks
+
+
+def count_weeks(weeks: Sequence[Week], opened: Sequence[tuple[datetime, Verdict]]) -> list[WeekCount]:
+    """How many of the cases opened fell into each week; the weeks follow each other without a gap."""
+    starts = [week.start for week in weeks]
+    found = Counter((bisect(starts, moment) - 1, verdict) for moment, verdict in opened)
+    verdicts = (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
     return [
-        WeekCount(
-            one,
-            {
-                verdict: sum(one.start <= moment < one.end for moment, its in opened if its is verdict)
-                for verdict in (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
-            },
-        )
-        for one in weeks
+        WeekCount(week, {verdict: found[number, verdict] for verdict in verdicts}) for number, week in enumerate(weeks)
     ]

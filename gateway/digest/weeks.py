@@ -55,12 +55,11 @@ class Rhythm:
 
     def before(self, week: Week) -> Week:
         """The week before a week."""
-        return self._ending(week.start.astimezone(self.zone).date())
+        return self._ending(self._day_of(week.start))
 
     def running(self, now: datetime) -> Week:
         """The week that now lies in."""
-        last = self.last_over(now)
-        return self._ending(last.end.astimezone(self.zone).date() + timedelta(days=7))
+        return self._ending(self._day_of(self.last_over(now).end) + timedelta(days=7))
 
     def named(self, name: str) -> Week:
         """The week called "2026-W47"; ValueError when there is none."""
@@ -78,6 +77,13 @@ class Rhythm:
         middle = day - timedelta(days=3)
         year, week, _ = middle.isocalendar()
         return Week(f"{year}-W{week:02}", self._moment(day - timedelta(days=7)), self._moment(day))
+
+    def _day_of(self, moment: datetime) -> date:
+        """The date on which a week ends at this moment."""
+        day = moment.astimezone(self.zone).date()
+        # 23:30 on a night whose clocks go from 23:00 to 00:00 (Nuuk) is on the next day, as is all of a day that a
+        # place leaves out (Apia, 2011).
+        return day - timedelta(days=(day.weekday() - _DAYS.index(self.day)) % 7)
 
     def _moment(self, day: date) -> datetime:
         # In the hour that a change of clocks takes away the zone answers with the time after it; in the

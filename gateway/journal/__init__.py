@@ -402,7 +402,7 @@ class Journal:
 
     def last_invitations(self, most: int = 20) -> list[datetime]:
         """When the latest cases were opened, in order."""
-        query = select(cases.c.opened).where(cases.c.owner == self.owner).order_by(cases.c.id.desc()).limit(most)
+        query = select(cases.c.opened).where(cases.c.owner == self.owner).order_by(cases.c.number.desc()).limit(most)
         with self.store.read() as connection:
             return sorted(row.opened for row in connection.execute(query))
 
@@ -453,6 +453,14 @@ class Journal:
     def answered(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
         """Cases in which the inviter wrote back in a span of time, and what."""
         return self._told("answered", start, end)
+
+    def first_mails(self, names: Collection[str]) -> dict[str, Entry]:
+        """The mails that opened the cases called so ("c17"), by case."""
+        if not names:
+            return {}
+        numbers = [int(name.removeprefix("c")) for name in names]
+        found = self._find(self._opens_a_case, cases.c.number.in_(numbers))
+        return {entry.case: entry for entry in found if entry.case}
 
     def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (

@@ -135,13 +135,18 @@ class Conversation:
                     entry_id=entry.id, case_id=found[-1].id,
                 )  # fmt: skip
 
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What became of the letters, a template each."""
+    def outcomes(self, since: datetime) -> tuple[Outcome, ...]:
+        """What became of the letters since a moment, a template each."""
         letters = select(entries.c.template, entries.c.case_id, entries.c.state).where(
-            entries.c.owner == self.owner, entries.c.template.is_not(None), entries.c.case_id.is_not(None)
+            entries.c.owner == self.owner,
+            entries.c.template.is_not(None),
+            entries.c.case_id.is_not(None),
+            entries.c.settled >= since,
         )
         echoes = select(events.c.what, events.c.case_id).where(
-            events.c.owner == self.owner, events.c.what.in_((_ANSWERED, _CONNECTED, _OFFENDED, _BOUNCED))
+            events.c.owner == self.owner,
+            events.c.what.in_((_ANSWERED, _CONNECTED, _OFFENDED, _BOUNCED)),
+            events.c.at >= since,
         )
         with self.store.read() as connection:
             rows = connection.execute(letters).all()

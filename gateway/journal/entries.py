@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, sele
 from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
 from gateway.journal.store import append
-from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State
+from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
@@ -78,6 +78,7 @@ def _entry(row: RowMapping) -> Entry:
         message_id=row["message_id"],
         case_id=row["case_id"],
         case=f"c{row['number']}" if row["number"] is not None else None,
+        verdict=Verdict(row["verdict"]) if row["verdict"] is not None else None,
         judgement=judgement,
         policy=row["policy"] or "",
         reply=Reply(**{**reply, "channel": Channel(reply["channel"])}) if reply else None,
@@ -95,7 +96,7 @@ def _entry(row: RowMapping) -> Entry:
 def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
     """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
     query = (
-        select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number)
+        select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number, cases.c.verdict)
         .outerjoin(cases, entries.c.case_id == cases.c.id)
         .where(entries.c.owner == owner, *conditions)
         .order_by(entries.c.id)

@@ -65,6 +65,7 @@ Index("cases_invitation", cases.c.owner, cases.c.invitation)
 Index("cases_profile", cases.c.owner, cases.c.profile)
 Index("cases_name", cases.c.owner, cases.c.person_name)
 Index("cases_changed", cases.c.owner, cases.c.changed)
+Index("cases_opened", cases.c.owner, cases.c.opened)
 
 # A mail's row in the journal.
 entries = Table(
