@@ -216,13 +216,20 @@ def test_a_source_that_never_could_be_read_promises_nothing() -> None:
     assert "Nothing is known from it yet." in " ".join(text_of(sources=[never]).split())
 
 
-def test_a_mailbox_that_is_away_is_told() -> None:
+def test_what_keeps_all_of_it_from_working_stands_above_the_week() -> None:
     since = WEEK.end - timedelta(days=3)
     away = Blindness(Sense.MAILBOX, since, "imap.example.org: no connection")
 
-    told = section_of(text_of(mailbox=away), "Trouble")
+    told = " ".join(text_of(entry(1, "needs-human"), mailbox=away, faulty="ada.toml: line 3").split())
 
-    assert "since 20 Nov 2026: imap.example.org: no\n  connection." in told
+    assert "since 20 Nov 2026: imap.example.org: no connection." in told
+    assert told.index("imap.example.org") < told.index("ada.toml: line 3") < told.index("Person 1")
+
+
+def test_a_week_with_nothing_but_a_mailbox_that_is_away_is_not_empty() -> None:
+    away = Blindness(Sense.MAILBOX, WEEK.start, "imap.example.org: no connection")
+
+    assert "imap.example.org: no connection" in " ".join(text_of(mailbox=away).split())
 
 
 def test_a_login_that_ends_soon_is_told_while_there_is_still_one() -> None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from gateway.cases import INVITES
 from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.items import COUNTED, Item, Links, People, Section, Texts, is_to_paste, is_told
-from gateway.digest.trouble import troubles
+from gateway.digest.trouble import hindrances, troubles
 from gateway.digest.words import Words
 from gateway.journal.conversation import Outcome
 from gateway.model import Entry, State, Verdict
@@ -57,12 +57,13 @@ def compose(
     sections = tuple(section for section in _sections(facts, invitations, people) if section.items)
     zone, week = facts.rhythm.zone, facts.week
     start, end = (moment.astimezone(zone).date() for moment in (week.start, week.end))
-    empty = not (invitations or sections or facts.paused or facts.asleep)
+    above = (*hindrances(facts, words), *([words("paused")] if facts.paused else []))
+    empty = not (invitations or sections or above or facts.asleep)
     return Contents(
         title=words("title", start=words.day(start), end=words.day(end, year=True), week=week.name),
         numbers=_numbers(facts, invitations, words),
         lead=_lead(facts, invitations, words),
-        notices=() if empty else tuple(_notices(facts, words, suggested)),
+        notices=() if empty else (*above, *([words("suggested", number=suggested)] if suggested else [])),
         examples=_examples(sections, words),
         sections=sections,
         letters=() if empty else tuple(_letters(outcome, words) for outcome in facts.outcomes),
@@ -107,13 +108,6 @@ def _history(history: Sequence[WeekCount]) -> tuple[WeekCount, ...]:
     """The weeks to compare, without those before the first invitation; nothing when there was none."""
     first = next((number for number, count in enumerate(history) if count.total), None)
     return () if first is None else tuple(history[min(first, max(0, len(history) - _FEWEST_WEEKS)) :])
-
-
-def _notices(facts: Facts, words: Words, suggested: int) -> Iterator[str]:
-    if facts.paused:
-        yield words("paused")
-    if suggested:
-        yield words("suggested", number=suggested)
 
 
 def _examples(sections: Sequence[Section], words: Words) -> tuple[str, ...]:

@@ -14,13 +14,17 @@ from gateway.journal.index import SourceState
 from gateway.model import Entry, State
 
 
-def troubles(facts: Facts, words: Words) -> Iterator[str]:
-    """Sentences for the owner, what stops everything first."""
+def hindrances(facts: Facts, words: Words) -> Iterator[str]:
+    """What keeps all of it from working, or soon will: it stands above everything else."""
     if facts.mailbox:
         yield words("trouble.mailbox", date=_day(facts.mailbox.since, facts, words), why=shown(facts.mailbox.why))
     yield from map(shown, facts.logins)
     if facts.faulty:
         yield words("trouble.settings", why=shown(facts.faulty))
+
+
+def troubles(facts: Facts, words: Words) -> Iterator[str]:
+    """What went wrong with single mails and sources."""
     yield from _mails(facts.entries, words)
     yield from (_source(source, facts, words) for source in facts.sources)
     if facts.quiet_since:
