@@ -301,6 +301,8 @@ class Service:
     def _beat(self) -> None:
         """See whether the rounds go on, and tell systemd as long as they do."""
         moment = time.monotonic()
+        if self.sharing:
+            self.sharing.look_at_the_clock()
         interval = systemd.watchdog()
         self._beat_at = moment + (min(BEAT, interval / 3) if interval else BEAT)
         stuck = [watch.name for watch in self._turns.busy if self._silence(watch, moment) > STUCK]

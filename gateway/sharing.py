@@ -15,7 +15,7 @@ from gateway.config import Config, JournalSettings, load, read
 from gateway.errors import BadConfig, JournalFailed, LeaseLost
 from gateway.events import LogEvent
 from gateway.journal import Journal
-from gateway.journal.leases import Holding, Leases, OwnersFile, Tenure
+from gateway.journal.leases import Holding, Leases, OwnersFile, Tenure, now
 from gateway.roster import Roster
 from gateway.state import open_journal
 
@@ -174,7 +174,14 @@ class Sharing:
                 if not self._tenure.safe:
                     self._lose(exc)
 
+    def look_at_the_clock(self) -> None:
+        """Let go when the tenure is over and the database, which does not say a word, cannot tell."""
+        if self._threads and not self._tenure.over and now() > self._tenure.ends:
+            self._lose(LeaseLost("the database does not answer"))
+
     def _lose(self, exc: JournalFailed) -> None:
+        if self._tenure.over:
+            return
         self._tenure.over = True
         log.error("all owners are let go: %s", exc, extra=LogEvent.SHARES.of())
         self.tell(News(lost=True))
@@ -201,9 +208,12 @@ class Sharing:
 
     def _look(self) -> None:
         self._give_back()
-        share = self.leases.fair_share()
-        if self.holds > share:
-            self.tell(News(surplus=self.holds - share))
+        gone = self._gone()
+        if gone:
+            self.tell(News(gone=gone))
+        share, holds = self.leases.fair_share(), self.holds - len(gone)
+        if holds > share:
+            self.tell(News(surplus=holds - share))
         while self.holds < share and not self._stopping.is_set():
             taken = self.leases.take(self._tenure, min(AT_ONCE, share - self.holds))
             if not taken:
@@ -216,9 +226,11 @@ class Sharing:
         if changed:
             self._revision = changed[-1].revision
             self._tell_of([file for file in changed if file.name in self._held])
+
+    def _gone(self) -> frozenset[str]:
+        """Owners whose files were taken out of the table."""
         before = self.names
-        if len(before) > self.leases.holds(self._tenure) and (gone := before - self.leases.held(self._tenure)):
-            self.tell(News(gone=gone))
+        return before - self.leases.held(self._tenure) if len(before) > self.leases.holds(self._tenure) else frozenset()
 
     def _give_back(self) -> None:
         with self._guard:

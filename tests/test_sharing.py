@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,3 +48,71 @@ def test_the_owners_of_a_killed_process_are_taken_over_and_nobody_is_answered_tw
     assert set(university.answers().values()) == {1}
     living = [json.loads(line) for line in university.rsvpd("status", university.url, "--json").splitlines()]
     assert sorted(row["owners"] for row in living if row["living"]) == [10, 11]
+
+
+@pytest.mark.parametrize("step", ["data", "dot"])
+def test_an_answer_under_way_in_a_process_that_freezes_goes_out_at_most_once(university: University, step: str) -> None:
+    university.furnish(1)
+    first = university.begin()
+    until(lambda: university.shared_by(first), "the first to hold the owner")
+    (login,) = university.logins.values()
+    frozen = threading.Event()
+
+    def freeze(_step: str) -> None:
+        if not frozen.is_set():
+            os.kill(first.pid, signal.SIGSTOP)
+            frozen.set()
+
+    university.smtp.at[step] = freeze
+    university.dovecot.deliver(login, old_linkedin("Olga Peer", "olga@somewhere.example"))
+    assert frozen.wait(20)
+    second = university.begin()
+    took = until(lambda: university.shared_by(second), "the second to take over")
+    time.sleep(3)
+    before = sum(university.answers().values())
+    os.kill(first.pid, signal.SIGCONT)
+    until(lambda: len(university.held()) == 2, "the first to begin anew")
+
+    assert took < 30
+    # Frozen before the mark of the dot it is fenced, and the successor sends; after it nobody may send again.
+    assert (before, sum(university.answers().values())) == (1, 1)
+
+
+def test_a_process_without_the_database_lets_go_and_comes_back(university: University, cluster: Postgres) -> None:
+    university.furnish(4)
+    first, second = university.begin(), university.begin()
+    until(lambda: university.shared_by(first, second), "fair shares")
+
+    cluster.stop()
+    until(lambda: all("all owners are let go" in university.log(number) for number in (0, 1)), "both to let go")
+    cluster.start()
+    took = until(lambda: university.shared_by(first, second), "fair shares again")
+    for number, login in enumerate(university.logins.values()):
+        university.dovecot.deliver(login, old_linkedin("Olga Peer", f"olga{number}@somewhere.example"))
+    until(lambda: len(university.answers()) == 4, "all answers")
+
+    assert took < 30
+    assert set(university.answers().values()) == {1}
+
+
+def test_owners_put_in_changed_and_removed_are_heeded_while_it_runs(university: University) -> None:
+    university.furnish(2)
+    process = university.begin()
+    until(lambda: university.shared_by(process), "both to be held")
+
+    university.furnish(1)
+    until(lambda: university.shared_by(process), "the third to be held")
+    university.write("owner0000", extra='per_hour = "many"\n')
+    university.rsvpd("owners", "import", university.files, university.url, status=78)
+    university.write("owner0000", extra="per_hour = 3\n")
+    told = university.rsvpd("owners", "import", university.files, university.url)
+    university.rsvpd("owners", "remove", "owner0001", university.url)
+    del university.logins["owner0001"]
+    until(lambda: university.shared_by(process), "two to be held")
+    until(lambda: "owner0001 is served no more" in university.log(0), "the watch to end")
+
+    assert told == "1 owner put in, 2 as they were, no faults.\n"
+    listed = [json.loads(line) for line in university.rsvpd("owners", "list", university.url, "--json").splitlines()]
+    assert [(row["owner"], row["pid"]) for row in listed] == [("owner0000", process.pid), ("owner0002", process.pid)]
+    assert "owner0000 is served no more" not in university.log(0)
+    assert "correct horse" not in str(university.leases.files())
