@@ -529,6 +529,31 @@ def import_owners(paths: tuple[Path, ...], url: str) -> None:
         sys.exit(CONFIGURATION)
 
 
+@main.group()
+def journal() -> None:
+    """The journal as a whole."""
+
+
+@journal.command("copy")
+@click.argument("source", metavar="SQLITE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("target", metavar="URL")
+def copy_journals(source: Path, target: str) -> None:
+    """Copy a journal out of its SQLite file into a PostgreSQL, and compare every row.
+
+    Stop the service of its owner before. Each owner arrives as a whole or not at all, so it can be called again; what
+    is known of people is read again from its sources.
+    """
+    from gateway.journal.copying import copy_journal
+    from gateway.journal.store import open_file, open_url
+
+    def tell(owner: str, rows: int) -> None:
+        click.echo(
+            f"{owner}: {_count(rows, 'row')} copied and compared." if rows else f"{owner}: is there, row by row."
+        )
+
+    copy_journal(open_file(source), open_url(target), tell)
+
+
 @owners.command("list")
 @_URL
 @click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
