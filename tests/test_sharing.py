@@ -8,16 +8,21 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from gateway.errors import LeaseLost
+from gateway.journal import Journal
+from gateway.journal.leases import Leases
 from tests.notifications import old_linkedin
 from tests.postgres import Postgres
 from tests.servers import Dovecot
 from tests.sharing import University, until
 from tests.submission import SmtpServer
+from tests.test_journal import LIMITS, NOW, due
 
 
 @pytest.fixture
@@ -116,3 +121,20 @@ def test_owners_put_in_changed_and_removed_are_heeded_while_it_runs(university: 
     assert [(row["owner"], row["pid"]) for row in listed] == [("owner0000", process.pid), ("owner0002", process.pid)]
     assert "owner0000 is served no more" not in university.log(0)
     assert "correct horse" not in str(university.leases.files())
+
+
+def test_nothing_is_written_for_an_owner_who_is_another_processes(cluster: Postgres) -> None:
+    leases = Leases.at(cluster.database())
+    leases.put("ada", "/etc/rsvpd", "")
+    first, second = leases.begin(), leases.begin()
+    ((held, _),) = leases.take(first, 1)
+    store = replace(leases.store, proof=held.proof)
+    entry = due(Journal(store, "ada"), "a")
+
+    leases.give_back([held])
+    ((again, _),) = leases.take(second, 1)
+
+    with pytest.raises(LeaseLost):
+        Journal(store, "ada").claim(entry, LIMITS, NOW)
+    assert Journal(replace(store, proof=again.proof), "ada").claim(entry, LIMITS, NOW) is None
+    assert again.token == held.token + 1
