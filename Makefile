@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check faults year boot bench install packages clean
+.PHONY: demo test check faults scale year boot bench install packages clean
 
 demo: install
 	@$(BIN)/rsvpd demo
@@ -14,6 +14,10 @@ test: install packages check
 # The long proof: over 600 faults injected into the running service; some eight minutes.
 faults: install packages
 	@$(BIN)/python -m tests.fault_harness
+
+# Three thousand owners shared by three hosts that lose all there is to lose; needs root.
+scale: install packages
+	@$(BIN)/python -m tests.scale
 
 # The units under a real systemd, in a container; needs root and a Debian mirror, and some minutes the first time.
 boot: install

@@ -21,6 +21,7 @@ from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, tol
 
 if TYPE_CHECKING:
     from gateway.journal import Event
+    from gateway.journal.leases import Process
     from gateway.status import Status
 
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
@@ -92,6 +93,19 @@ def show_status(rows: Sequence[tuple[Status, tzinfo]], to: Console) -> None:
         last_mail, last_decision, summary = (_moment(moment, zone) for moment in moments)
         table.add_row(Text(row.owner), stands, last_mail, last_decision, waits or "nothing", summary)
     to.print(table)
+
+
+def show_processes(rows: Sequence[Process], nobodys: int, to: Console) -> None:
+    """Print the processes that share owners, in this machine's time."""
+    table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
+    for heading in ("host", "process", "stands", "owners", "since", "last sign of life"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading in ("process", "owners") else "left")
+    for row in rows:
+        stands = Text("serves", style="green") if row.living else Text("gone", style="bright_black")
+        since, beat = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (row.since, row.beat))
+        table.add_row(Text(row.host), str(row.pid), stands, str(row.held), since, beat)
+    to.print(table)
+    to.print(Text(f"{nobodys} owners are nobody's.", style="red") if nobodys else Text("Every owner is served."))
 
 
 def _moment(moment: datetime | None, zone: tzinfo) -> str:

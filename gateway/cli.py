@@ -435,8 +435,31 @@ def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Hear
         raise click.BadParameter(str(exc)) from None
 
 
+_TABLE = ("postgresql://", "postgresql+psycopg://")  # how the URL of a database with owners begins
+
+
+class _FileOrTable(click.Path):
+    """A file or folder that is there, or the URL of a database."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.startswith(_TABLE):
+            return value
+        return super().convert(value, param, ctx)
+
+
+_PLACE = _FileOrTable(path_type=Path, exists=True)
+
+
+def _table_in(places: tuple[Path | str, ...]) -> str | None:
+    """The URL among what was named, which then is all that was."""
+    urls = [place for place in places if isinstance(place, str)]
+    if urls and len(places) > 1:
+        raise click.UsageError("name one database, or files and folders, not both")
+    return urls[0] if urls else None
+
+
 @main.command()
-@click.argument("configs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("configs", nargs=-1, required=True, type=_PLACE)
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
 @click.option(
     "--metrics",
@@ -452,36 +475,140 @@ def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Hear
     callback=_heartbeat,
     help="Asked for every five minutes as long as all is well; who listens there notices a silence.",
 )
-def run(configs: tuple[Path, ...], verbose: bool, metrics: tuple[str, int] | None, heartbeat: Heartbeat | None) -> None:
+def run(
+    configs: tuple[Path | str, ...], verbose: bool, metrics: tuple[str, int] | None, heartbeat: Heartbeat | None
+) -> None:
     """The service: watches the mailbox of each CONFIG (a file, or a folder of them) until it is stopped.
+
+    CONFIG may also be the URL of a PostgreSQL (postgresql://...) with the owners in it (`rsvpd owners`): then all
+    processes started with it share them, on however many hosts.
 
     SIGHUP has it read the files again; an owner whose file is faulty then is served as before. SIGTERM ends it when
     what is under way is done.
     """
     from gateway import logbook
     from gateway.roster import Roster
-    from gateway.service import serve
+    from gateway.service import serve, serve_table
 
     logbook.set_up(verbose=verbose)
-    serve(Roster(configs), metrics=metrics, heartbeat=heartbeat)
+    if url := _table_in(configs):
+        from gateway.journal.leases import Leases
+        from gateway.sharing import Sharing
+
+        serve_table(Sharing(Leases.at(url)), metrics=metrics, heartbeat=heartbeat)
+        return
+    serve(Roster([Path(config) for config in configs]), metrics=metrics, heartbeat=heartbeat)
+
+
+@main.group()
+def owners() -> None:
+    """Owners in a PostgreSQL, for services that share them (docs/scaling.md)."""
+
+
+_URL = click.argument("url", metavar="URL", envvar="RSVPD_OWNERS")
+
+
+@owners.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.argument("url", metavar="URL")
+def import_owners(paths: tuple[Path, ...], url: str) -> None:
+    """Put files, or folders of them, into the table at a URL; services that run take up what is new or changed.
+
+    The text is stored as it is. Passwords stay where the files say they are, which must be the same on every host, as
+    must be all that a file names by a relative path.
+    """
+    from gateway.journal.leases import Leases
+    from gateway.roster import Roster
+    from gateway.sharing import imported
+
+    new, same, faults = imported(Roster(paths), Leases.at(url))
+    for fault in faults:
+        click.echo(f"rsvpd: {fault}", err=True)
+    click.echo(f"{_count(new, 'owner')} put in, {same} as they were, {_count(len(faults), 'fault')}.")
+    if faults:
+        sys.exit(CONFIGURATION)
+
+
+@main.group()
+def journal() -> None:
+    """The journal as a whole."""
+
+
+@journal.command("copy")
+@click.argument("source", metavar="SQLITE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("target", metavar="URL")
+def copy_journals(source: Path, target: str) -> None:
+    """Copy a journal out of its SQLite file into a PostgreSQL, and compare every row.
+
+    Stop the service of its owner before. Each owner arrives as a whole or not at all, so it can be called again; what
+    is known of people is read again from its sources.
+    """
+    from gateway.journal.copying import copy_journal
+    from gateway.journal.store import open_file, open_url
+
+    def tell(owner: str, rows: int) -> None:
+        click.echo(
+            f"{owner}: {_count(rows, 'row')} copied and compared." if rows else f"{owner}: is there, row by row."
+        )
+
+    copy_journal(open_file(source), open_url(target), tell)
+
+
+@owners.command("list")
+@_URL
+@click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
+def list_owners(url: str, as_json: bool) -> None:
+    """The owners in the table, and which process serves each."""
+    from gateway.journal.leases import Leases
+
+    leases = Leases.at(url)
+    living = {process.id: process for process in leases.processes()}
+    for name, holder in leases.holders().items():
+        process = living.get(holder or "")
+        where = {"host": process.host, "pid": process.pid} if process else {"host": None, "pid": None}
+        if as_json:
+            click.echo(json.dumps({"owner": name, **where}, ensure_ascii=False))
+        else:
+            click.echo(f"{name:32}{f'{process.host}, process {process.pid}' if process else 'nobody'}")
+
+
+@owners.command("remove")
+@click.argument("names", nargs=-1, required=True)
+@click.argument("url", metavar="URL")
+def remove_owners(names: tuple[str, ...], url: str) -> None:
+    """Serve these owners no more; what the journal holds of them stays."""
+    from gateway.journal.leases import Leases
+
+    leases = Leases.at(url)
+    unknown = [name for name in names if not leases.remove(name)]
+    if unknown:
+        raise click.UsageError(f"there is no {', '.join(unknown)}")
 
 
 @main.command()
-@click.argument("configs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.argument("configs", nargs=-1, type=_PLACE)
 @click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
-def status(configs: tuple[Path, ...], as_json: bool) -> None:
+def status(configs: tuple[Path | str, ...], as_json: bool) -> None:
     """How things stand with the owner of each CONFIG (a file, or a folder of them; else yours, or those in /etc/rsvpd).
 
     Whether a service looks after them and reaches the mailbox, the last mail and decision, what waits, and when the
     next summary comes. Reads only. Exits with 1 if an owner is not served or the mailbox is away.
+
+    Of the URL of a PostgreSQL with owners: the processes that share them, how many each holds, and when it last gave a
+    sign of life. Exits with 1 if an owner is nobody's.
     """
+    if url := _table_in(configs):
+        _show_processes(url, as_json=as_json)
+        return
     from gateway.card import console, show_status
     from gateway.roster import Roster
     from gateway.state import SYSTEM_FILES, acting_for
     from gateway.status import Status, status_of
 
     usual = _default_config()
-    given = configs or ((SYSTEM_FILES,) if SYSTEM_FILES.is_dir() and not usual.exists() else (usual,))
+    given = [Path(config) for config in configs] or (
+        (SYSTEM_FILES,) if SYSTEM_FILES.is_dir() and not usual.exists() else (usual,)
+    )
     found, faults = Roster(given).read()
     rows: list[tuple[Status, tzinfo]] = []
     for config in found:
@@ -494,6 +621,21 @@ def status(configs: tuple[Path, ...], as_json: bool) -> None:
     else:
         show_status(rows, console())
     if not all(row.sound for row, _ in rows):
+        sys.exit(NEEDS_YOU)
+
+
+def _show_processes(url: str, *, as_json: bool) -> None:
+    from gateway.card import console, show_processes
+    from gateway.journal.leases import Leases
+
+    leases = Leases.at(url)
+    found, nobodys = leases.processes(), leases.nobodys()
+    if as_json:
+        for process in found:
+            click.echo(json.dumps(process.as_json(), ensure_ascii=False))
+    else:
+        show_processes(found, nobodys, console())
+    if nobodys:
         sys.exit(NEEDS_YOU)
 
 

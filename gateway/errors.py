@@ -44,6 +44,10 @@ class JournalFailed(RsvpdError):
     """The journal cannot be opened or written: nothing may be acknowledged or sent."""
 
 
+class LeaseLost(JournalFailed):
+    """Another process may look after this owner by now: stop, send nothing and write nothing more."""
+
+
 class MailboxFailed(RsvpdError):
     """The IMAP server did not do what was asked. `permanent`: no use trying again before somebody acts.
 

@@ -14,6 +14,7 @@ class LogEvent(StrEnum):
     SERVED = "served"  # an owner is looked after from now on
     NOT_SERVED = "not-served"  # an owner is not, for a fault of the file or the journal
     RELEASED = "released"  # an owner is no more, since the file is gone
+    SHARES = "shares"  # owners came from, or went to, another process; or the database that says whose they are is away
     RELOADED = "reloaded"  # the files were read again
     REFUSED_SETTINGS = "refused-settings"  # a changed file, or all, is not gone by
     LISTENING = "listening"  # a mail server may hand mail over

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway import smtp, systemd, turns
 from gateway.config import Config, Lmtp
-from gateway.errors import BadConfig, JournalFailed, ListenFailed, MailboxFailed, RsvpdError
+from gateway.errors import BadConfig, JournalFailed, LeaseLost, ListenFailed, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
 from gateway.heartbeat import Heartbeat
 from gateway.lmtp import Listener
@@ -36,6 +36,8 @@ from gateway.logbook import Tally
 from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
 from gateway.round import Round
+from gateway.sharing import News, Sharing, Stake
+from gateway.state import Lock
 from gateway.turns import Turns
 from gateway.watches import Prepared, Watch, now, prepare, prepare_again, server_of
 
@@ -62,6 +64,7 @@ class Service:
     faults: dict[str, RsvpdError] = field(default_factory=dict)  # of owners whose file, or the latest of it, is no good
     untried: dict[str, Config] = field(default_factory=dict)
     heartbeat: Heartbeat | None = None
+    sharing: Sharing | None = None  # with other processes
     _turns: Turns[Watch] = field(default_factory=Turns)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(turns.MOST, "round"))
@@ -83,6 +86,9 @@ class Service:
         for watch in self.watches:
             self._turns.add(watch, server=watch.server)
         self._alive_at = time.monotonic()
+        if self.sharing:
+            self.sharing.tell = lambda news: self._wish(partial(self._hear_of_shares, news))
+            self.sharing.start()
         scheduler = self._clockwork()
         try:
             self._open_doors()
@@ -102,6 +108,8 @@ class Service:
             for watch in self.watches:
                 watch.round.close()
                 watch.lock.release()
+            if self.sharing:
+                self.sharing.close()
 
     # What others ask of the loop
 
@@ -196,7 +204,7 @@ class Service:
             self._see_to_door(watch)
         self._ticks += 1
         if self.untried and self._ticks % AGAIN == 0:
-            self._prepare(partial(prepare, self.untried.values(), {}), self._admit)
+            self._prepare(partial(prepare, list(self.untried.values()), {}, self._take), self._admit)
 
     def _call_all(self) -> None:
         for watch in self.watches:
@@ -242,6 +250,11 @@ class Service:
             watch, future = self._done.popleft()
             try:
                 wait = future.result()
+            except LeaseLost as exc:
+                self._turns.failed(watch, time.monotonic(), exc)
+                watch.round.close()
+                watch.leaves = True
+                log.warning("%s is served no more: %s", watch.name, exc, extra=LogEvent.RELEASED.of(owner=watch.name))
             except (MailboxFailed, JournalFailed) as exc:
                 self._back_off(watch, exc)
             except Exception as exc:  # one owner's trouble must not stop the others
@@ -288,6 +301,8 @@ class Service:
     def _beat(self) -> None:
         """See whether the rounds go on, and tell systemd as long as they do."""
         moment = time.monotonic()
+        if self.sharing:
+            self.sharing.look_at_the_clock()
         interval = systemd.watchdog()
         self._beat_at = moment + (min(BEAT, interval / 3) if interval else BEAT)
         stuck = [watch.name for watch in self._turns.busy if self._silence(watch, moment) > STUCK]
@@ -334,10 +349,7 @@ class Service:
             return
         named = prepared.rounds.keys() | prepared.watches.keys() | prepared.faults.keys()
         for watch in [watch for watch in self.watches if watch.name not in named]:
-            log.info("%s is served no more", watch.name, extra=LogEvent.RELEASED.of(owner=watch.name))
-            watch.leaves = True
-            self._close_door(watch)
-            self._part_with(watch)
+            self._leave(watch)
         self.faults.clear()
         self._use(prepared)
         log.info("reloaded: %s", self.status, extra=LogEvent.RELOADED.of())
@@ -345,7 +357,11 @@ class Service:
         systemd.notify("READY=1", f"STATUS=Reloaded; {self.status}")
 
     def _admit(self, future: Future[Prepared]) -> None:
-        self._use(future.result())
+        prepared = future.result()
+        self._use(prepared)
+        for watch in prepared.watches.values():
+            if watch.lock.lost:  # while it was made ready
+                self._leave(watch)
 
     def _use(self, prepared: Prepared) -> None:
         for watch in self.watches:
@@ -361,7 +377,9 @@ class Service:
         for owner, fault in prepared.faults.items():
             log.error("%s: %s", owner, fault, extra=LogEvent.REFUSED_SETTINGS.of(owner=owner))
         self.faults.update(prepared.faults)
-        self.untried = dict(prepared.untried)
+        self.untried = {**(self.untried if self.sharing else {}), **prepared.untried}
+        for owner in prepared.watches:
+            self.untried.pop(owner, None)
 
     def _part_with(self, watch: Watch) -> None:
         """Let go of a watch that leaves, or of the round that has a successor, if no round is under way."""
@@ -381,6 +399,51 @@ class Service:
             watch.server = server_of(watch.round.config)
             self._turns.add(watch, server=watch.server)
             self._see_to_door(watch)
+
+    # Owners shared with other processes
+
+    @property
+    def _take(self) -> Callable[[Config], Lock | Stake]:
+        return self.sharing.stake if self.sharing else Lock.take
+
+    def _hear_of_shares(self, news: News) -> None:
+        if news.lost:
+            self._lose_all()
+            return
+        gone = [watch for watch in self.watches if watch.name in news.gone]
+        staying = [watch for watch in self.watches if not watch.leaves and watch not in gone]
+        surplus = max(0, news.surplus - sum(watch.leaves for watch in self.watches))
+        for watch in (*gone, *staying[:surplus]):
+            self._leave(watch)
+        self._drop_unserved(news.gone)
+        self.faults.update(news.faults)
+        for owner, fault in news.faults.items():
+            log.error("%s: %s", owner, fault, extra=LogEvent.REFUSED_SETTINGS.of(owner=owner))
+        if news.configs:
+            served = {watch.name: watch for watch in self.watches if not watch.leaves}
+            self._prepare(partial(prepare, news.configs, served, self._take), self._admit)
+
+    def _leave(self, watch: Watch) -> None:
+        log.info("%s is served no more", watch.name, extra=LogEvent.RELEASED.of(owner=watch.name))
+        watch.leaves = True
+        self._close_door(watch)
+        self._part_with(watch)
+
+    def _lose_all(self) -> None:
+        """Stop work on every owner: other processes may have begun it."""
+        for watch in list(self.watches):
+            watch.round.hang_up()
+            self._leave(watch)
+        self._drop_unserved(self.sharing.names if self.sharing else ())
+
+    def _drop_unserved(self, owners: Collection[str]) -> None:
+        """Forget owners who are held and not served, for a fault of their file or journal."""
+        watched = {watch.name for watch in self.watches}
+        for owner in list(owners):
+            self.faults.pop(owner, None)
+            self.untried.pop(owner, None)
+            if self.sharing and owner not in watched:
+                self.sharing.drop(owner)
 
     # Mail that is handed over
 
@@ -452,6 +515,18 @@ def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: 
     for owner, fault in faults.items():
         log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
     service = Service(list(prepared.watches.values()), roster, faults, prepared.untried, heartbeat)
+    _run(service, metrics)
+
+
+def serve_table(
+    sharing: Sharing, *, metrics: tuple[str, int] | None = None, heartbeat: Heartbeat | None = None
+) -> None:
+    """Serve a fair share of the owners in a table until a signal ends it."""
+    _allow_many_connections()
+    _run(Service([], heartbeat=heartbeat, sharing=sharing), metrics)
+
+
+def _run(service: Service, metrics: tuple[str, int] | None) -> None:
     heed_signals(service)
     # systemd's watchdog ends with SIGABRT, and the log, standard error, shall say where each thread was.
     faulthandler.enable(2)

@@ -123,6 +123,7 @@ class Lock:
     """One service an owner on this host; held until the process ends."""
 
     descriptor: int
+    lost: bool = False  # never, while the process lasts
 
     @classmethod
     def take(cls, config: Config) -> Lock:
@@ -143,6 +144,13 @@ class Lock:
             os.close(descriptor)
             raise JournalFailed(f"another rsvpd already serves {config.owner} ({folder / 'lock'})") from None
         return cls(descriptor)
+
+    def journal(self, config: Config) -> Journal:
+        """The owner's journal."""
+        return open_journal(config)
+
+    def check(self) -> None:
+        """Nothing: the lock lasts as long as the process."""
 
     def release(self) -> None:
         os.close(self.descriptor)

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
 from gateway.config import Config
-from gateway.errors import BadConfig, BadTemplate, JournalFailed, MailboxFailed, RsvpdError
+from gateway.errors import BadConfig, BadTemplate, JournalFailed, LeaseLost, MailboxFailed, RsvpdError
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.lmtp import Listener
 from gateway.moves import Moves
 from gateway.owner import connect_of, for_service, people_of, post_of
-from gateway.pipeline import FAULTY
+from gateway.pipeline import FAULTY, Post
 from gateway.records import Records
 from gateway.roster import Roster
 from gateway.round import Round
-from gateway.state import Lock, folder_of, open_journal, rung
+from gateway.sharing import Stake
+from gateway.state import Lock, folder_of, rung
 from gateway.steps import Steps
 from gateway.upkeep import Upkeep
 
@@ -36,7 +37,7 @@ class Watch:
     """An owner being looked after, and how the last round went."""
 
     round: Round
-    lock: Lock  # held as long as the watch lasts
+    lock: Lock | Stake  # held as long as the watch lasts
     server: str = ""  # where the mailbox is
     registered: socket.socket | None = None
     blind_since: datetime | None = None
@@ -53,20 +54,38 @@ class Watch:
         return self.round.name
 
 
-def watch(config: Config) -> Watch:
-    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be."""
-    lock = Lock.take(config)
+def watch(config: Config, take: Callable[[Config], Lock | Stake] = Lock.take) -> Watch:
+    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be.
+
+    `take` is what makes sure that nobody else looks after them.
+    """
+    lock = take(config)
     try:
-        return Watch(_round(config, _journal(config)), lock, server_of(config))
+        return Watch(_round(config, _journal(config, lock), lock), lock, server_of(config))
     except RsvpdError:
-        lock.release()
+        if isinstance(lock, Lock):  # an owner in a table is ours to look after, whatever is wrong with their file
+            lock.release()
         raise
 
 
-def _journal(config: Config) -> Journal:
-    journal = open_journal(config)
+def _journal(config: Config, lock: Lock | Stake) -> Journal:
+    journal = lock.journal(config)
     journal.verify()
     return journal
+
+
+def _fenced(post: Post, check: Callable[[], None]) -> Post:
+    """The way to the mail server for as long as the owner is ours: LeaseLost comes before the final dot."""
+
+    def fenced(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+        def mark() -> None:
+            before_dot()
+            check()
+
+        check()
+        return post(message, recipient=recipient, before_dot=mark)
+
+    return fenced
 
 
 def server_of(config: Config) -> str:
@@ -78,7 +97,7 @@ def _no_mailbox() -> Session:
     raise MailboxFailed("there is no [imap]", permanent=True)
 
 
-def _round(config: Config, journal: Journal) -> Round:
+def _round(config: Config, journal: Journal, lock: Lock | Stake) -> Round:
     owner = for_service(config, journal)
     owner.check_templates()
     journal.rest()
@@ -88,7 +107,7 @@ def _round(config: Config, journal: Journal) -> Round:
         owner=owner,
         journal=journal,
         connect=_no_mailbox if config.imap is None and config.lmtp else connect_of(config),
-        post=post_of(config, steps.take),
+        post=_fenced(post_of(config, steps.take), lock.check),
         records=Records(config, people_of(journal), journal, now),
         filing=filing,
         moves=Moves(config, owner, journal, filing, now),
@@ -109,16 +128,20 @@ class Prepared:
     untried: dict[str, Config] = field(default_factory=dict)  # their journals could not be opened, and may be soon
 
 
-def prepare(configs: Iterable[Config], served: Mapping[str, Watch]) -> Prepared:
+def prepare(
+    configs: Iterable[Config], served: Mapping[str, Watch], take: Callable[[Config], Lock | Stake] = Lock.take
+) -> Prepared:
     """Every file put to the test, with its policy and templates; nothing is changed yet."""
     prepared = Prepared()
     for config in configs:
         owner = config.owner
         try:
             if owner in served:
-                prepared.rounds[owner] = _successor(config, served[owner].round)
+                prepared.rounds[owner] = _successor(config, served[owner])
             else:
-                prepared.watches[owner] = watch(config)
+                prepared.watches[owner] = watch(config, take)
+        except LeaseLost:
+            continue  # another process sees to them by now
         except (BadConfig, BadTemplate) as exc:
             prepared.faults[owner] = exc
         except JournalFailed as exc:
@@ -128,9 +151,9 @@ def prepare(configs: Iterable[Config], served: Mapping[str, Watch]) -> Prepared:
     return prepared
 
 
-def _successor(config: Config, old: Round) -> Round:
-    same = config.journal == old.config.journal
-    return _round(config, old.journal if same else _journal(config))
+def _successor(config: Config, old: Watch) -> Round:
+    same = config.journal == old.round.config.journal
+    return _round(config, old.round.journal if same else _journal(config, old.lock), old.lock)
 
 
 def prepare_again(roster: Roster, served: Mapping[str, Watch]) -> Prepared:

@@ -55,6 +55,7 @@ class SmtpServer:
     delivered: list[Delivered] = field(default_factory=list)
     wire: list[bytes] = field(default_factory=list)  # each mail as it was on the wire, without the final dot
     heard: list[str] = field(default_factory=list)  # each command line
+    at: dict[str, Callable[[str], None]] = field(default_factory=dict)  # called when a step is reached
     forward: Callable[[Delivered], None] | None = None  # who gets each mail that was taken
     port: int = 0
     _listener: socket.socket | None = None
@@ -82,6 +83,8 @@ class SmtpServer:
         return [line.partition(" ")[0].upper() for line in self.heard]
 
     def fault(self, step: str) -> str | None:
+        if step in self.at:
+            self.at[step](step)
         return self.faults.get(step) if self.lasting else self.faults.pop(step, None)
 
     def wait_for_the_end(self) -> None:

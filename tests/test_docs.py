@@ -90,7 +90,9 @@ def test_a_command_that_a_page_shows_is_one_with_such_options(rest: str) -> None
     name = name.strip(",")
 
     assert name in main.commands, f"there is no command {name}"
-    command = main.commands[name]
+    command: click.Command = main.commands[name]
+    while isinstance(command, click.Group) and arguments:
+        command = command.commands[arguments.pop(0)]
     try:
         _, left, _ = command.make_parser(click.Context(command)).parse_args(arguments)
     except click.MissingParameter:  # a sentence names the command, and leaves out its arguments

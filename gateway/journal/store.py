@@ -18,12 +18,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import LRUCache
 
-from gateway.errors import JournalFailed
+from gateway.errors import JournalFailed, LeaseLost
 from gateway.journal.schema import events, metadata
 from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
 _READS = "rsvpd_reads"
+_CONNECTIONS = 8  # to a PostgreSQL that are kept; as many more at a rush
+_FROZEN = 10_000  # milliseconds in which a transaction asks nothing before the server ends it
+# libpq's, seconds but for the third, milliseconds: a network that swallows everything must show within a lease.
+_PROMPT = {"connect_timeout": 3, "keepalives_idle": 3, "tcp_user_timeout": 6000, "keepalives_interval": 1,
+           "keepalives_count": 3}  # fmt: skip
 _STATEMENTS = 500  # compiled ones that are kept, for all files together
 
 
@@ -34,6 +39,7 @@ class Store:
     engine: Engine
     owner: str = ""
     _within: Connection | None = None  # set: a transaction that is under way
+    proof: Any = None  # set: a statement that finds a row as long as this process may write (gateway.journal.leases)
 
     def of(self, owner: str) -> Store:
         """The same database for the rows of an owner."""
@@ -62,8 +68,19 @@ class Store:
                     # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
                     # the last event's hash, the budgets, the state of another mail of the same person.
                     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(self.owner, 0))))
+                if self.proof is not None and connection.execute(self.proof).first() is None:
+                    raise LeaseLost(f"journal: {self.owner} is another process's by now")
                 yield connection
         except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
+            raise JournalFailed(f"journal: {_plain(exc)}") from exc
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """A transaction that waits for no other writer; for a single statement that looks at nothing else."""
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
     @contextmanager
@@ -103,15 +120,35 @@ def open_url(url: str) -> Store:
         place = make_url(url)
         if place.drivername == "postgresql":
             place = place.set(drivername="postgresql+psycopg")
-        engine = _engine_of_file(place) if place.drivername == "sqlite" else create_engine(place)
+        engine = _engine_of_file(place) if place.drivername == "sqlite" else _engine_of_server(place)
     except ImportError:
         raise JournalFailed("journal url: PostgreSQL needs psycopg; pip install 'rsvpd[postgresql]'") from None
     except SQLAlchemyError as exc:
         raise JournalFailed(f"journal url: {exc}") from None
     store = Store(engine)
-    with store.write() as connection:
-        metadata.create_all(connection)
+    if engine not in _furnished:
+        with store.write() as connection:
+            metadata.create_all(connection)
+        if place.drivername != "sqlite":
+            _furnished.add(engine)
     return store
+
+
+_furnished: set[Engine] = set()  # databases that have their tables
+
+
+@functools.cache
+def _engine_of_server(place: URL) -> Engine:
+    """One engine for all owners of a database: each with a pool of their own would take all its connections."""
+    engine = create_engine(place, pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS, connect_args=_PROMPT)
+    event.listen(engine, "connect", _not_frozen)
+    return engine
+
+
+def _not_frozen(connection: Any, _record: Any) -> None:
+    # A process that is frozen within a transaction would keep its locks, and nobody could take its owners over.
+    connection.execute(f"SET idle_in_transaction_session_timeout = {_FROZEN}")
+    connection.commit()
 
 
 def _engine_of_file(place: URL) -> Engine:
