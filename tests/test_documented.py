@@ -22,6 +22,7 @@ from gateway.journal import Journal
 from gateway.journal.store import open_file
 from tests.certificates import HOST, Certificate
 from tests.notifications import old_linkedin
+from tests.postgres import Postgres
 from tests.servers import Dovecot, free_port
 from tests.submission import Login, SmtpServer
 from tests.test_docs import commands
@@ -42,6 +43,7 @@ class World:
 
     owner: Owner
     folder: Path
+    database: str  # with the owner of etc/ada.toml in its table
     cases: list[int] = field(default_factory=list)
 
     @property
@@ -74,7 +76,8 @@ class World:
         return service.wait(_SECONDS), log.read_text("utf-8")
 
     def _serves(self, files: str) -> bool:
-        return '"connected": true' in self.rsvpd("status", "--json", files).stdout
+        told = self.rsvpd("status", "--json", files).stdout
+        return '"connected": true' in told or '"owners": 1' in told
 
     def spoken(self, line: str) -> list[str]:
         """A command line as somebody types it who reads the page: with their own case, file and address."""
@@ -86,21 +89,25 @@ class World:
             "PATH...": "mail.eml",
             "ADDRESS": f"{HOST}:{free_port()}",
             "ADDRESS\\|NAME": "guest0@somewhere.example",
+            "/srv/owners/": "etc",
+            "URL": self.database,
+            "NAME": "ada",
         }
         found = [words.get(word, word) for word in shlex.split(line.replace("\\|", "\\\\|"))]
+        found = [self.database if word.startswith("postgresql://") else word for word in found]
         found = [f"c{self.cases.pop()}" if word in ("CASE", "c17") else word for word in found]
         return [str(Path(self.folder, word[2:])) if word.startswith("~/") else word for word in found]
 
 
 @pytest.fixture(scope="module")
-def world(dovecot: Dovecot) -> Iterator[World]:
+def world(dovecot: Dovecot, cluster: Postgres) -> Iterator[World]:
     with TemporaryDirectory(prefix="rsvpd-pages-") as name:
         folder = Path(name)
         server = SmtpServer(Login("ada@example.org", "pass word"), Certificate.make(folder))
         server.start()
         owner = owner_at(dovecot, server, folder)
         server.forward = lambda letter: owner.deliver(letter.raw)
-        found = World(owner, folder)
+        found = World(owner, folder, cluster.database())
         _furnish(found)
         yield found
         server.stop()
@@ -126,6 +133,7 @@ def _furnish(world: World) -> None:
     (world.folder / "archive.mbox").write_bytes(
         b"".join(b"From x Mon Nov 23 08:00:00 2026\n" + raw.replace(b"\r\n", b"\n") + b"\n" for raw in mails)
     )
+    assert world.rsvpd("owners", "import", "etc", world.database).returncode == 0
     world.owner.deliver(*mails)
     status, log = world.serve("run", "me.toml")
     assert status == 0, log
@@ -141,8 +149,13 @@ def runnable() -> list[Any]:
 
 
 def _is_whole(words: list[str]) -> bool:
-    command = main.commands[words[0].strip(",")]
-    given, _, _ = command.make_parser(click.Context(command)).parse_args(words[1:])
+    name, *arguments = words
+    command: click.Command = main.commands[name.strip(",")]
+    while isinstance(command, click.Group):
+        if not arguments:
+            return False
+        command = command.commands[arguments.pop(0)]
+    given, _, _ = command.make_parser(click.Context(command)).parse_args(arguments)
     needed = [given.get(str(param.name)) for param in command.params if param.required]
     return words != ["replay"] and all(isinstance(value, str | tuple) and value for value in needed)
 
