@@ -128,7 +128,7 @@ def _furnish(world: World) -> None:
                 other.chmod(0o600)
     (world.folder / "other.toml").write_text('[policy]\npreset = "open-door"\n')
     mails = [old_linkedin(f"Guest Number{number}", f"guest{number}@somewhere.example") for number in range(_GUESTS)]
-    for file in ("mail.eml", "old-mail.eml", "some-invitation.eml"):
+    for file in ("mail.eml", "old-mail.eml", "one.eml", "some-invitation.eml"):
         (world.folder / file).write_bytes(mails[0])
     (world.folder / "archive.mbox").write_bytes(
         b"".join(b"From x Mon Nov 23 08:00:00 2026\n" + raw.replace(b"\r\n", b"\n") + b"\n" for raw in mails)
