@@ -163,14 +163,14 @@ def process(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetim
 
     What depends on a name server that does not answer is left for later.
     """
-    read = []
+    seen: list[_Read] = []
     for entry in _begin(batch, journal, now):
         try:
-            read.append(_read(entry, owner, journal, now))
+            if read := _read(entry, owner, journal, now):
+                seen.append(read)
         except DnsAway as exc:
             journal.forgive_reading(entry)
             postponed(entry, exc)
-    seen = [one for one in read if one]
     told = []
     with journal.together() as together:
         for one in seen:

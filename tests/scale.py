@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import text
 
+from bench.idle import MANY
 from gateway.journal.store import open_url
 from tests import postgres
 from tests.certificates import Certificate
@@ -32,17 +33,6 @@ from tests.submission import Login, SmtpServer
 
 MOST_TAKEOVER = 30.0  # seconds from a host's loss until the others hold its owners
 _PATIENCE = 3600.0
-_MANY = """\
-default_process_limit = {limit}
-default_client_limit = {limit}
-service imap-login {{
-  service_count = 0
-  process_min_avail = 2
-}}
-service stats {{
-  client_limit = {limit}
-}}
-"""
 
 
 @dataclass(slots=True)
@@ -190,7 +180,7 @@ def main() -> None:
         folder.chmod(0o755)
         for part in ("dovecot", "postgres", "smtp"):
             (folder / part).mkdir()
-        dovecot = stack.enter_context(running(Dovecot(folder / "dovecot", extra=_MANY.format(limit=8 * owners + 200))))
+        dovecot = stack.enter_context(running(Dovecot(folder / "dovecot", extra=MANY.format(limit=8 * owners + 200))))
         cluster = stack.enter_context(postgres.running(folder / "postgres"))
         smtp = SmtpServer(Login("ada@example.org", "pass word"), Certificate.make(folder / "smtp"))
         smtp.start()
