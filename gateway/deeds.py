@@ -18,7 +18,7 @@ from gateway.letter import letter_id
 from gateway.mail import parse
 from gateway.model import Case, Channel, Decision, Entry, Kind, Notification, Scope, Standing, State, Verdict
 from gateway.owner import for_service
-from gateway.pipeline import JournalFiles, Owner, judge, rule_on
+from gateway.pipeline import Owner, judge, rule_on
 from gateway.policy import concerns
 
 OWNER_RULE = "owner"
@@ -161,7 +161,7 @@ def _answering(owner: Owner, journal: Journal, case: Case, now: datetime, saying
 def _answer(owner: Owner, journal: Journal, entry: Entry, now: datetime, saying: _Saying) -> Answer | None:
     """The answer to give; None where there is none, or the mail cannot be read any more."""
     try:
-        judged = judge(parse(journal.raw(entry) or b""), owner, JournalFiles(journal))
+        judged = judge(parse(journal.raw(entry) or b""), owner, journal.docket())
     except (Unreadable, Ambiguous):
         return None
     reply = owner.render(saying.decision, judged.findings) if judged.findings else None

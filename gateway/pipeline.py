@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,13 +27,13 @@ from gateway.mail import parse
 from gateway.model import (
     CONTINUES,
     Authentic,
-    Case,
     Channel,
     Decision,
     Dossier,
     Entry,
     Findings,
     Judgement,
+    Kind,
     Known,
     Limits,
     Mail,
@@ -55,13 +55,14 @@ from gateway.policy import Policy, decide
 
 if TYPE_CHECKING:  # `explain` judges without the weight of a database
     from gateway.journal import Journal
+    from gateway.journal.docket import Docket
 
 log = logging.getLogger(__name__)
 
 PAUSED = "paused"  # the journal's fact that stops all sending
 FAULTY = "faulty-settings"  # the journal's fact of why changed settings are not in force
 BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
-_AT_ONCE = 20  # mails judged in one transaction
+_AT_ONCE = 50  # mails judged in one transaction
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
@@ -155,7 +156,12 @@ def mail_key(mail: bytes) -> str:
 
 def take_in(raw: bytes, place: Place | None, journal: Journal, now: datetime) -> bool:
     """Store a mail as it came; False when it is here already. After this it cannot be lost."""
-    return journal.take_in(mail_key(raw), raw, place, now)
+    return bool(take_in_all([(raw, place)], journal, now))
+
+
+def take_in_all(mails: Iterable[tuple[bytes, Place | None]], journal: Journal, now: datetime) -> frozenset[str]:
+    """Store mails as they came, all at once; the keys of those that were not here already."""
+    return journal.take_in_all({mail_key(raw): (raw, place) for raw, place in mails}, now)
 
 
 def process(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetime) -> None:
@@ -163,25 +169,13 @@ def process(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetim
 
     What depends on a name server that does not answer is left for later.
     """
-    seen: list[_Read] = []
-    for entry in _begin(batch, journal, now):
-        try:
-            if read := _read(entry, owner, journal, now):
-                seen.append(read)
-        except DnsAway as exc:
-            journal.forgive_reading(entry)
-            postponed(entry, exc)
-    told = []
+    seen = list(_read_all(_begin(batch, journal, now), owner, journal, now))
     with journal.together() as together:
-        for one in seen:
-            try:
-                told.append(_conclude(one, owner, together, now))
-            except DnsAway as exc:
-                together.forgive_reading(one.entry)
-                postponed(one.entry, exc)
+        unjudged = together.unjudged([one.entry for one in seen])
+        told = list(_conclude_all([one for one in seen if one.entry.id in unjudged], owner, together, now))
         if any(isinstance(one.found, Findings) and one.found.provenance.authentic is Authentic.PASS for one in seen):
             regain(together, Sense.LAYOUT)
-    for line in filter(None, told):
+    for line in told:
         log.info("%s %s -> %s", line["entry"], line["network"], line["verdict"], extra=LogEvent.JUDGED.of(**line))
 
 
@@ -205,6 +199,17 @@ class _Read:
     mail: Mail
     found: Findings | Judgement
 
+    @property
+    def invited(self) -> Notification | None:
+        """The invitation or reminder, if it is one."""
+        notification = self.found.notification if isinstance(self.found, Findings) else None
+        return notification if notification and notification.kind in INVITES else None
+
+    @property
+    def may_tell_of_others(self) -> bool:
+        """Whether it may say what became of another mail or of an answer of ours: it bounced, or somebody answered."""
+        return not isinstance(self.found, Findings) or self.found.notification.kind is Kind.ACCEPTED
+
 
 def _begin(batch: Sequence[Entry], journal: Journal, now: datetime) -> list[Entry]:
     """Count the try on disk before the mails are read; those that may be."""
@@ -215,47 +220,69 @@ def _begin(batch: Sequence[Entry], journal: Journal, now: datetime) -> list[Entr
     return [entry for entry in batch if entry.tries < MOST_TRIES]
 
 
-def _read(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> _Read | None:
-    """A mail and what it says; None when it cannot be read, and was set aside. DnsAway when it cannot be told now."""
-    with _setting_aside(entry, journal, now):
-        mail = parse(journal.raw(entry) or b"")
+def _read_all(batch: Sequence[Entry], owner: Owner, journal: Journal, now: datetime) -> Iterator[_Read]:
+    """Those mails that can be read; the others are set aside, or left for later."""
+    raws = journal.raws(batch)
+    for entry in batch:
         try:
-            return _Read(entry, mail, look_into(mail, owner))
-        except Unreadable as exc:
-            if exc.network:
-                _lose_sight(mail, f"{exc.network}: {exc}", owner, journal, now)
-            raise
-    return None
+            with _setting_aside(entry, journal, now):
+                yield _read(entry, raws.pop(entry.id) or b"", owner, journal, now)
+        except DnsAway as exc:
+            journal.forgive_reading(entry)
+            postponed(entry, exc)
 
 
-def _conclude(read: _Read, owner: Owner, journal: Journal, now: datetime) -> dict[str, object] | None:
-    """Write down what follows from a mail that was read; what the log is to tell of it, None when it was set aside."""
+def _read(entry: Entry, raw: bytes, owner: Owner, journal: Journal, now: datetime) -> _Read:
+    mail = parse(raw)
+    try:
+        return _Read(entry, mail, look_into(mail, owner))
+    except Unreadable as exc:
+        if exc.network:
+            _lose_sight(mail, f"{exc.network}: {exc}", owner, journal, now)
+        raise
+
+
+def _conclude_all(seen: Sequence[_Read], owner: Owner, journal: Journal, now: datetime) -> Iterator[dict[str, object]]:
+    """Write down what follows from mails that were read; what the log is to tell of each that was not set aside."""
+    docket = journal.docket()
+    docket.call(one.invited for one in seen if one.invited)
+    for one in seen:
+        if one.may_tell_of_others:
+            docket.write(now)  # what it tells of is looked for in the journal
+        try:
+            with _setting_aside(one.entry, journal, now):
+                yield _conclude(one, owner, journal, docket, now)
+        except DnsAway as exc:
+            journal.forgive_reading(one.entry)
+            postponed(one.entry, exc)
+        if one.may_tell_of_others:
+            docket.write(now)
+    docket.write(now)
+
+
+def _conclude(read: _Read, owner: Owner, journal: Journal, docket: Docket, now: datetime) -> dict[str, object]:
     entry, mail, found = read.entry, read.mail, read.found
-    files = JournalFiles(journal)
-    with _setting_aside(entry, journal, now):
-        _hear_of_bounces(mail, journal, now)
-        judgement = found if isinstance(found, Judgement) else judge_findings(found, owner, files)
-        heard = _hear(mail, entry, judgement, owner, journal, now)
-        case = files.case(judgement.findings.notification) if judgement.case and judgement.findings else None
-        ruling = rule_on(judgement, case, mail.date, owner, now)
-        ruling = replace(
-            ruling,
-            why=heard or ruling.why,
-            answers=mail.message_id,
-            policy=owner.policy_fingerprint,
-            letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
-        )
-        told = account(judgement, None)
-        journal.judged(entry, judgement, told, ruling, now)
-        decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
-        return {
-            "entry": entry.key[:8],
-            "network": network,
-            "verdict": decision.verdict,
-            "rule": decision.rule,
-            "state": ruling.state,
-        }
-    return None
+    _hear_of_bounces(mail, journal, now)
+    judgement = found if isinstance(found, Judgement) else judge_findings(found, owner, docket)
+    heard = _hear(mail, entry, judgement, owner, journal, now)
+    continues = docket.continued(judgement.findings.notification) if judgement.case and judgement.findings else None
+    ruling = rule_on(judgement, continues, mail.date, owner, now)
+    ruling = replace(
+        ruling,
+        why=heard or ruling.why,
+        answers=mail.message_id,
+        policy=owner.policy_fingerprint,
+        letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
+    )
+    docket.judged(entry, judgement, account(judgement, None), ruling, now)
+    decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
+    return {
+        "entry": entry.key[:8],
+        "network": network,
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "state": ruling.state,
+    }
 
 
 @contextmanager
@@ -294,7 +321,7 @@ def _hear(mail: Mail, entry: Entry, judgement: Judgement, owner: Owner, journal:
 
     def again(words: str, letter: Entry) -> Decision | None:
         raw = journal.raw(letter)
-        return judge(parse(raw), owner, JournalFiles(journal), words=words).decision if raw is not None else None
+        return judge(parse(raw), owner, journal.docket(), words=words).decision if raw is not None else None
 
     return hear(mail, entry, journal, again, own=owner.policy.addresses, now=now)
 
@@ -310,7 +337,7 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
     """Judge a case that still waits by today's policy and records, and move it where the verdict is another."""
     before = entry.judgement
     mail = parse(journal.raw(entry) or b"")
-    judgement = judge(mail, owner, JournalFiles(journal))
+    judgement = judge(mail, owner, journal.docket())
     told = account(judgement, None)
     if before is None or (before["verdict"], before["reply"]) == (told["verdict"], told["reply"]):
         return
@@ -321,13 +348,16 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
         log.info("%s moved: %s", entry.key[:8], why, extra=LogEvent.MOVED.of(entry=entry.key[:8]))
 
 
-def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
-    """What follows from a judgement on a mail of that date: an answer on its way, or none and the reason."""
+def rule_on(judgement: Judgement, continues: str | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
+    """What follows from a judgement on a mail of that date: an answer on its way, or none and the reason.
+
+    `continues` is the case that was open before.
+    """
     reply = judgement.reply
     if judgement.decision is _COMMANDED:
         return Ruling(State.ASKED)
-    if case is not None:
-        return Ruling(State.CLOSED, f"{CONTINUES}{case.name}: nothing new")
+    if continues is not None:
+        return Ruling(State.CLOSED, f"{CONTINUES}{continues}: nothing new")
     if reply is None or judgement.decision.verdict is not Verdict.DECLINE:
         return Ruling(State.CLOSED)
     if reply.channel is Channel.PASTE or reply.to is None:
@@ -342,27 +372,6 @@ def rule_on(judgement: Judgement, case: Case | None, date: datetime | None, owne
     if owner.hold:
         return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to)
     return Ruling(State.DUE, recipient=reply.to)
-
-
-@dataclass(slots=True)
-class JournalFiles:
-    """The journal's cases as judge() wants them for one mail."""
-
-    journal: Journal
-    _found: tuple[Notification, Case | None] | None = None  # each look is a query
-
-    def case(self, notification: Notification) -> Case | None:
-        """The case that the mail continues."""
-        if self._found is None or self._found[0] is not notification:
-            self._found = notification, self.journal.find_case(notification)
-        return self._found[1]
-
-    def name(self, notification: Notification) -> str:
-        found = self.case(notification)
-        return found.name if found else "new"
-
-    def earlier(self, notification: Notification) -> int:
-        return self.journal.earlier(notification, self.case(notification))
 
 
 class Post(Protocol):

@@ -39,6 +39,7 @@ from gateway.pipeline import (
     process,
     retry_after,
     take_in,
+    take_in_all,
 )
 from gateway.records import Records
 from gateway.review import contents_of, rhythm_of, written
@@ -269,9 +270,8 @@ class Round:
         )
         for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()
-            with self.journal.together() as together:
-                for mail in batch:
-                    take_in(mail.raw, Place(folder, selected.uidvalidity, mail.uid), together, self.clock())
+            mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
+            take_in_all(mails, self.journal, self.clock())
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)

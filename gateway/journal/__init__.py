@@ -5,7 +5,7 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,11 +13,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
-from gateway.cases import INVITES
 from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.conversation import Conversation
+from gateway.journal.docket import Docket, mailbox_of, sealed
 from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
@@ -26,8 +26,7 @@ from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
 from gateway.journal.words import StandingWords
-from gateway.model import Case, Entry, Judgement, Limits, Notification, Place, Ruling, State, Verdict
-from gateway.people.keys import address_key
+from gateway.model import Case, Entry, Judgement, Limits, Place, Ruling, State, Verdict
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
 _AT_ONCE = 200  # mails
@@ -41,17 +40,6 @@ class Event:
     at: datetime
     what: str
     why: str
-
-
-def _mailbox(ruling: Ruling) -> str | None:
-    """The recipient as the journal knows a mailbox again."""
-    return address_key(ruling.recipient) if ruling.recipient else None
-
-
-def _sealed(ruling: Ruling, account: dict[str, Any]) -> str:
-    """What the event of a ruling says: the reason, and the seal of the answer that may go out."""
-    parts = (ruling.why, _entries.seal_of_answer(account) if ruling.recipient else "")
-    return "; ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +101,12 @@ class Journal:
 
     def take_in(self, key: str, raw: bytes, place: Place | None, now: datetime) -> bool:
         """Store a mail; False when it is already here, by whatever way it came."""
+        return bool(self.take_in_all({key: (raw, place)}, now))
+
+    def take_in_all(self, mails: Mapping[str, tuple[bytes, Place | None]], now: datetime) -> frozenset[str]:
+        """Store mails by their keys; the keys of those that were not here already, by whatever way they came."""
         with self.store.write() as connection:
-            return _entries.take_in(connection, self.owner, key, raw, place, now)
+            return _entries.take_in(connection, self.owner, mails, now)
 
     def cursor(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and highest UID read in a folder; (0, 0) when it never was."""
@@ -132,14 +124,16 @@ class Journal:
 
     # Judging
 
-    def find_case(self, notification: Notification) -> Case | None:
-        with self.store.read() as connection:
-            return casebook.find(connection, self.owner, notification)
+    def docket(self) -> Docket:
+        """The cases that mails may belong to, and what is judged."""
+        return Docket(self.store, self.owner)
 
-    def earlier(self, notification: Notification, own: Case | None) -> int:
-        """How many cases of this person ended in a decline, beside the mail's own."""
-        with self.store.read() as connection:
-            return casebook.earlier_declines(connection, self.owner, notification, own)
+    def unjudged(self, batch: Sequence[Entry]) -> frozenset[int]:
+        """The ids of those that nobody judged meanwhile; in a transaction, nobody does before its end."""
+        ids = [entry.id for entry in batch]
+        query = select(entries.c.id).where(entries.c.id.in_(ids), entries.c.state == State.NEW).with_for_update()
+        with self.store.write() as connection:
+            return frozenset(connection.execute(query).scalars())
 
     def begin_reading(self, batch: Sequence[Entry]) -> None:
         """Count a try before mails are read, so that one that kills the process is set aside in the end."""
@@ -155,48 +149,12 @@ class Journal:
     def judged(
         self, entry: Entry, judgement: Judgement, account: dict[str, Any], ruling: Ruling, now: datetime
     ) -> None:
-        """Write a judgement and what follows from it down; an invitation opens its case or continues it.
-
-        A mail that another judged meanwhile keeps what that one found.
-        """
-        decision = judgement.decision
-        with self.store.write() as connection:
-            if not _entries.still(connection, entry, State.NEW):
-                return
-            case = self._case_of(connection, judgement, now)
-            connection.execute(
-                update(entries)
-                .where(entries.c.id == entry.id)
-                .values(
-                    state=ruling.state,
-                    why=ruling.why,
-                    case_id=case.id if case else None,
-                    message_id=ruling.answers,
-                    judgement=account,
-                    judged=now,
-                    policy=ruling.policy,
-                    recipient=_mailbox(ruling),
-                    template=decision.template,
-                    letter_id=ruling.letter_id,
-                    not_before=ruling.not_before,
-                    settled=now,
-                )
-            )
-            because = "; ".join((f"rule {decision.rule}", *decision.because))
-            mail = {"entry_id": entry.id, "case_id": case.id if case else None}
-            said = ((str(decision.verdict), because), (str(ruling.state), _sealed(ruling, account)))
-            happened = [{"what": what, "why": why, **mail} for what, why in said]
-            append_all(connection, happened, owner=self.owner, at=now)
-
-    def _case_of(self, connection: Connection, judgement: Judgement, now: datetime) -> Case | None:
-        notification = judgement.findings.notification if judgement.findings else None
-        if notification is None or notification.kind not in INVITES:
-            return None
-        found = casebook.find(connection, self.owner, notification)
-        if found is None:
-            return casebook.open_case(connection, self.owner, notification, judgement.decision.verdict, now)
-        casebook.learn(connection, found, notification)
-        return found
+        """Write a judgement and what follows from it down, unless another judged the mail meanwhile."""
+        with self.together() as together:
+            if together.unjudged([entry]):
+                docket = together.docket()
+                docket.judged(entry, judgement, account, ruling, now)
+                docket.write(now)
 
     def set_aside(self, entry: Entry, why: str, now: datetime) -> None:
         """Keep a mail that cannot be judged for the owner to see."""
@@ -239,7 +197,7 @@ class Journal:
                     judgement=account,
                     judged=now,
                     policy=ruling.policy,
-                    recipient=_mailbox(ruling),
+                    recipient=mailbox_of(ruling),
                     template=(account["reply"] or {}).get("template"),
                     not_before=ruling.not_before,
                     settled=now,
@@ -248,7 +206,7 @@ class Journal:
             if took.rowcount != 1:
                 return False
             connection.execute(update(cases).where(cases.c.id == entry.case_id).values(verdict=verdict, changed=now))
-            for what, reason in (("moved", why), (str(ruling.state), _sealed(ruling, account))):
+            for what, reason in (("moved", why), (str(ruling.state), sealed(ruling, account))):
                 append(
                     connection, owner=self.owner, at=now, what=what, why=reason,
                     entry_id=entry.id, case_id=entry.case_id,
@@ -379,11 +337,12 @@ class Journal:
 
     def raw(self, entry: Entry) -> bytes | None:
         """The mail itself; None once retention has dropped it. JournalFailed when it is not what was taken in."""
+        return self.raws([entry])[entry.id]
+
+    def raws(self, batch: Sequence[Entry]) -> dict[int, bytes | None]:
+        """The mails themselves, by their entries' ids; JournalFailed when one is not what was taken in."""
         with self.store.read() as connection:
-            found: bytes | None = connection.execute(select(entries.c.raw).where(entries.c.id == entry.id)).scalar()
-            if found is not None and not _entries.is_sealed(connection, entry, _entries.seal("mail", found)):
-                raise JournalFailed(f"journal: the mail of entry {entry.id} was changed; restore a backup")
-        return found
+            return _entries.raws(connection, batch)
 
     def between(self, start: datetime, end: datetime) -> list[Entry]:
         """Entries taken in, or settled, in a span of time."""
@@ -544,7 +503,7 @@ class Journal:
                 .where(entries.c.id == entry.id)
                 .values(
                     judgement=answer.account,
-                    recipient=_mailbox(ruling),
+                    recipient=mailbox_of(ruling),
                     template=(answer.account["reply"] or {}).get("template"),
                     letter_id=ruling.letter_id,
                 )

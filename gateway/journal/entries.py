@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bindparam, func, insert, select, update
 
 from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
-from gateway.journal.store import append
+from gateway.journal.store import append, append_all
 from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
 
@@ -25,6 +26,14 @@ PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner s
 _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
+# Built once: to build a statement takes longer than to run it.
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_HERE = select(entries.c.key).where(
+    entries.c.owner == bindparam("owner"), entries.c.key.in_(bindparam("keys", expanding=True))
+)
+_TAKEN_IN = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
+_RAWS = select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS))
+_WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +57,21 @@ def seal_of_answer(judgement: Mapping[str, Any] | None) -> str:
 
 def is_sealed(connection: Connection, entry: Entry, seal: str) -> bool:
     """Whether the last seal of its kind that the events hold of an entry is this one."""
-    whys = connection.execute(select(events.c.why).where(events.c.entry_id == entry.id).order_by(events.c.id)).scalars()
+    whys = (row.why for row in connection.execute(_WORDS, {"ids": [entry.id]}))
     return _last_seal(whys, seal.partition(" ")[0]) == seal
+
+
+def raws(connection: Connection, batch: Sequence[Entry]) -> dict[int, bytes | None]:
+    """The mails themselves, by their entries' ids; JournalFailed when one is not what was taken in."""
+    ids = {"ids": [entry.id for entry in batch]}
+    found: dict[int, bytes | None] = {row.id: row.raw for row in connection.execute(_RAWS, ids)}
+    words: defaultdict[int, list[str]] = defaultdict(list)
+    for row in connection.execute(_WORDS, ids):
+        words[row.entry_id].append(row.why)
+    for entry_id, raw in found.items():
+        if raw is not None and _last_seal(words[entry_id], "mail") != seal("mail", raw):
+            raise JournalFailed(f"journal: the mail of entry {entry_id} was changed; restore a backup")
+    return {entry.id: found.get(entry.id) for entry in batch}
 
 
 def _last_seal(whys: Iterable[str], kind: str) -> str | None:
@@ -105,24 +127,33 @@ def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], l
     return [row_to_entry(row) for row in connection.execute(query).mappings()]
 
 
-def take_in(connection: Connection, owner: str, key: str, raw: bytes, place: Place | None, now: datetime) -> bool:
-    """Store a mail; False when it is already here."""
-    row = {
-        "owner": owner,
-        "key": key,
-        "raw": raw,
-        "taken_in": now,
-        "state": State.NEW,
-        **(asdict(place) if place else {}),
-    }
+def take_in(
+    connection: Connection, owner: str, mails: Mapping[str, tuple[bytes, Place | None]], now: datetime
+) -> frozenset[str]:
+    """Store mails by their keys; the keys of those that were not here already."""
     # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
-    if connection.execute(select(entries.c.id).where(entries.c.owner == owner, entries.c.key == key)).first():
-        if place:
+    here = set(connection.execute(_HERE, {"owner": owner, "keys": list(mails)}).scalars())
+    for key in here:
+        if place := mails[key][1]:
             _moved_here(connection, owner, key, place)
-        return False
-    new_id = connection.execute(insert(entries).values(**row).returning(entries.c.id)).scalar_one()
-    append(connection, owner=owner, at=now, what="taken-in", why=seal("mail", raw), entry_id=new_id)
-    return True
+    new = {key: mail for key, mail in mails.items() if key not in here}
+    if not new:
+        return frozenset()
+    rows = [
+        {"owner": owner, "key": key, "raw": raw, "taken_in": now, "state": State.NEW, **_whereabouts(place)}
+        for key, (raw, place) in new.items()
+    ]
+    ids = connection.execute(_TAKEN_IN, rows).scalars().all()
+    happened = [
+        {"what": "taken-in", "why": seal("mail", raw), "entry_id": entry_id, "case_id": None}
+        for entry_id, (raw, _) in zip(ids, new.values(), strict=True)
+    ]
+    append_all(connection, happened, owner=owner, at=now)
+    return frozenset(new)
+
+
+def _whereabouts(place: Place | None) -> dict[str, Any]:
+    return asdict(place) if place else {"folder": None, "uidvalidity": None, "uid": None}
 
 
 def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> None:

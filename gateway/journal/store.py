@@ -13,7 +13,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, RowMapping, create_engine, event, func, insert, make_url, select
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    RowMapping,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    insert,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import LRUCache
@@ -208,6 +220,10 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
+_LAST_HASH = select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
+_HAPPENED = insert(events)
+
+
 def append(
     connection: Connection,
     *,
@@ -225,15 +241,14 @@ def append(
 
 def append_all(connection: Connection, happened: Iterable[dict[str, Any]], *, owner: str, at: datetime) -> None:
     """Add events of one moment in their order: each with `what`, `why`, `entry_id` and `case_id`."""
-    last = select(events.c.hash).where(events.c.owner == owner).order_by(events.c.id.desc()).limit(1)
-    before = connection.execute(last).scalar() or ""
+    before = connection.execute(_LAST_HASH, {"owner": owner}).scalar() or ""
     rows = []
     for one in happened:
         row = {"owner": owner, "at": at, **one}
         before = link(before, row)
         rows.append({**row, "hash": before})
     if rows:
-        connection.execute(insert(events), rows)
+        connection.execute(_HAPPENED, rows)
 
 
 def first_broken_event(connection: Connection, owner: str) -> int | None:
