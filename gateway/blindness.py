@@ -43,8 +43,9 @@ def regain(journal: Journal, sense: Sense) -> None:
 
 def blindnesses(journal: Journal) -> Iterator[Blindness]:
     """What fails now."""
+    facts = journal.facts(*map(_name, Sense))
     for sense in Sense:
-        if found := journal.fact(_name(sense)):
+        if found := facts.get(_name(sense)):
             since, _, why = found.partition(" ")
             yield Blindness(sense, datetime.fromisoformat(since), why)
 

@@ -26,6 +26,17 @@ _MOVED_AWAY = "you moved the mail away before the hold ended: nothing is sent"
 
 
 @dataclass(frozen=True, slots=True)
+class Paper:
+    """What the owner is to send or paste, to lie beside a mail."""
+
+    beside: int  # the id of the mail's entry
+    folder: str
+    flags: tuple[str, ...]
+    message_id: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Filing:
     """An owner's mailbox as the place of finished work."""
 
@@ -65,12 +76,12 @@ class Filing:
                 self._move_from_inbox(session, entries, folder)
         for verdict, folder in self.folders.items():
             for entry in self.journal.misfiled(verdict, folder):
-                self._lay_out(session, [entry])
+                self._lay_out(session, self._papers(session, [entry]))
                 self._move_on(session, entry, folder)
 
     def left_in(self, session: Session, entry: Entry, folder: str) -> None:
         """Leave a mail in the folder where the owner put it, and put what is to be sent or pasted beside it."""
-        self._lay_out(session, [entry])
+        self._lay_out(session, self._papers(session, [entry]))
         self.journal.filed([entry], folder, self.clock())
 
     def _by_folder(self, entries: Collection[Entry]) -> dict[str, list[Entry]]:
@@ -90,8 +101,9 @@ class Filing:
         if folder != inbox:
             # What is no invitation is left as it was, without even a keyword of ours.
             begun = self.journal.whereabouts.begun(here)
-            self.journal.whereabouts.filing(here, folder, self.clock())
-            self._lay_out(session, here, fresh=frozenset(entry.id for entry in here) - begun)
+            papers = list(self._papers(session, here))
+            self.journal.whereabouts.filing(here, folder, self.clock(), lasting=bool(papers))
+            self._lay_out(session, papers, fresh=frozenset(entry.id for entry in here) - begun)
             uids = [entry.place.uid for entry in here if entry.place]
             session.select(inbox)
             session.add_keyword(uids, KEYWORD)
@@ -108,31 +120,31 @@ class Filing:
             session.file(uids, folder)
         self.journal.filed([entry], folder, self.clock())
 
-    def _lay_out(self, session: Session, entries: Iterable[Entry], *, fresh: Container[int] = frozenset()) -> None:
+    def _lay_out(self, session: Session, papers: Iterable[Paper], *, fresh: Container[int] = frozenset()) -> None:
         """Put what the owner is to send or paste beside mails, once.
 
-        Nothing of the `fresh` ones, by their ids, can be there from a round that ended right after doing so.
+        Nothing of the `fresh` mails, by their entries' ids, can be there from a round that ended right after doing so.
         """
-        papers: defaultdict[tuple[str, tuple[str, ...]], list[bytes]] = defaultdict(list)
-        for entry in entries:
-            for folder, flags, message_id, message in self._papers(session, entry):
-                if entry.id in fresh or not session.find_message_id(folder, message_id):
-                    papers[folder, flags].append(message)
-        for (folder, flags), messages in papers.items():
+        together: defaultdict[tuple[str, tuple[str, ...]], list[bytes]] = defaultdict(list)
+        for paper in papers:
+            if paper.beside in fresh or not session.find_message_id(paper.folder, paper.message_id):
+                together[paper.folder, paper.flags].append(paper.message)
+        for (folder, flags), messages in together.items():
             session.append(folder, messages, flags)
 
-    def _papers(self, session: Session, entry: Entry) -> Iterator[tuple[str, tuple[str, ...], str, bytes]]:
-        """What goes with a mail: the folder, the flags, the Message-ID and the bytes."""
-        reply = entry.reply
-        if reply is None or entry.state is not State.CLOSED or entry.continues:
-            return
-        if reply.channel is Channel.PASTE:
-            message_id = letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain)
-            note = paste_note(entry, owner=self.owner.sender, message_id=message_id, now=self.clock())
-            yield self.config.folders.review, _SEEN, message_id, note
-        elif reply.to and self.config.delivery.mode == "draft":
-            drafts = session.special("\\Drafts", self.config.folders.drafts)
-            yield drafts, _DRAFT, *self._letter(entry, reply, self.clock(), automatic=False)
+    def _papers(self, session: Session, entries: Iterable[Entry]) -> Iterator[Paper]:
+        """What goes with mails."""
+        for entry in entries:
+            reply = entry.reply
+            if reply is None or entry.state is not State.CLOSED or entry.continues:
+                continue
+            if reply.channel is Channel.PASTE:
+                message_id = letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain)
+                note = paste_note(entry, owner=self.owner.sender, message_id=message_id, now=self.clock())
+                yield Paper(entry.id, self.config.folders.review, _SEEN, message_id, note)
+            elif reply.to and self.config.delivery.mode == "draft":
+                drafts = session.special("\\Drafts", self.config.folders.drafts)
+                yield Paper(entry.id, drafts, _DRAFT, *self._letter(entry, reply, self.clock(), automatic=False))
 
     def _letter(self, entry: Entry, reply: Reply, now: datetime, *, automatic: bool = True) -> tuple[str, bytes]:
         message_id = entry.letter_id or letter_id(self.owner.secret, entry.key, self.owner.sender.domain)

@@ -61,7 +61,12 @@ class Moves:
         """Apply what the owner moved since the last look, each move once."""
         if not self.filing.touches:
             return
-        looks = [self._look(session, *folder) for folder in self.filing.folders.items() if self._news(session, *folder)]
+        cursors = self.journal.cursors()
+        looks = [
+            self._look(session, verdict, folder, cursors.get(folder, (0, 0)))
+            for verdict, folder in self.filing.folders.items()
+            if self._news(session, folder, cursors.get(folder, (0, 0)))
+        ]
         sightings = [sighting for look in looks for sighting in look.sightings]
         where = self.filing.places(session, [sighting.entry for sighting in sightings])
         open_ = [met for met in sightings if not self._settled(session, met, where.get(met.entry.message_id, set()))]
@@ -71,14 +76,14 @@ class Moves:
 
     # Looking
 
-    def _news(self, session: Session, _verdict: Verdict, folder: str) -> bool:
+    def _news(self, session: Session, folder: str, cursor: tuple[int, int]) -> bool:
         uidvalidity, uidnext = session.status(folder)
-        known, last = self.journal.cursor(folder)
+        known, last = cursor
         return uidvalidity != known or uidnext == 0 or uidnext - 1 > last
 
-    def _look(self, session: Session, verdict: Verdict, folder: str) -> Look:
+    def _look(self, session: Session, verdict: Verdict, folder: str, cursor: tuple[int, int]) -> Look:
         selected = session.select(folder)
-        known, last = self.journal.cursor(folder)
+        known, last = cursor
         if selected.uidvalidity != known:
             last = 0
         ids = session.message_ids(since=last + 1)

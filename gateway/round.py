@@ -164,10 +164,12 @@ class Round:
         self.moves.follow(session)
         self._orders.obey(session)
         self._judge_again(judged, fresh=fresh)
+        goes_out = self._send(session)  # what waits for nothing is not kept waiting by a folder
         self.filing.file(session)
         looked = self.clock()
         self.filing.release(session)
-        self._send(session)
+        if goes_out:
+            self._send(session)
         self.filing.copy(session)
         if not self._login.lasts(self.clock()):
             self._orders.confirm()
@@ -262,6 +264,8 @@ class Round:
         if uidvalidity != selected.uidvalidity:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
             last = 0
+        if selected.uidnext - 1 == last:
+            return  # nothing came since; a server that does not tell its next UID says 0
         found = sorted(
             {
                 *session.look(self._wanted(), since_uid=last + 1),
@@ -335,19 +339,20 @@ class Round:
 
     # Sending
 
-    def _send(self, session: Session | None) -> None:
-        """Send what is due; a server that lets nothing through is not asked again in this round."""
+    def _send(self, session: Session | None) -> bool:
+        """Send what is due; False when the server lets nothing through, and is not to be asked again in this round."""
         now = self.clock()
-        if self.config.delivery.mode != "send" or self.journal.fact(PAUSED) or self._login.lasts(now):
-            return
+        if self.config.delivery.mode != "send" or self._login.lasts(now):
+            return False
         for entry in self.journal.due(now):
             if self.journal.fact(PAUSED):
-                return
+                return False
             if session and self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
                 log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
-                return
+                return False
+        return True
 
     def _post(self, message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
         """The way to the mail server; who tries a wrong password again and again is locked out."""
@@ -467,7 +472,8 @@ class Round:
         """Whether there are mails in our folders past which nobody has looked yet."""
         if self._seen is None:
             return False  # there is no mailbox
-        return any(self.journal.cursor(folder)[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
+        cursors = self.journal.cursors()
+        return any(cursors.get(folder, (0, 0))[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
 
     def _seconds(self) -> float:
         left = min(self._due, self._look_at) - self.clock()

@@ -11,7 +11,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gateway.errors import JournalFailed
 from gateway.journal import casebook
@@ -21,7 +33,7 @@ from gateway.journal.docket import Docket, mailbox_of, sealed
 from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
-from gateway.journal.schema import cases, confirmations, cursors, digests, entries, events, facts
+from gateway.journal.schema import Utc, cases, confirmations, cursors, digests, entries, events, facts
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
@@ -31,6 +43,36 @@ from gateway.model import Case, Entry, Judgement, Limits, Place, Ruling, State, 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
 _AT_ONCE = 200  # mails
 _ALIVE = "alive"  # the fact of having looked last
+# Built once, for what is asked in every round: to build a statement takes longer than to run it.
+_MINE: BindParameter[str] = bindparam("owner")
+_MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
+_CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
+_FACTS = select(facts.c.name, facts.c.value).where(
+    facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
+)
+_BEGAN = select(func.min(events.c.at)).where(events.c.owner == _MINE)
+_IN_STATES = _entries.ENTRIES.where(entries.c.state.in_(bindparam("states", expanding=True)))
+_HOLD_OVER = _entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not_before <= _MOMENT)
+_DUE = _entries.ENTRIES.where(
+    entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
+)
+_UNCOPIED = _entries.ENTRIES.where(entries.c.state == State.SENT, entries.c.copied.is_(None))
+_UNFILED = _entries.ENTRIES.where(
+    entries.c.state != State.NEW,
+    entries.c.folder == bindparam("lies_in"),
+    entries.c.filed.is_(None),
+    entries.c.id > bindparam("last"),
+).limit(_AT_ONCE)
+_MISFILED = _entries.ENTRIES.where(
+    cases.c.owner == _MINE, cases.c.verdict == bindparam("of_verdict"), cases.c.changed != cases.c.opened,
+    entries.c.filed.is_not(None), entries.c.filed != bindparam("belongs_in"),
+)  # fmt: skip
+_NEXT_WAKE = select(func.min(entries.c.not_before)).where(
+    entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT
+)
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_TRIED = update(entries).where(entries.c.id.in_(_IDS)).values(tries=entries.c.tries + 1)
+_FILED = update(entries).where(entries.c.id.in_(_IDS)).values(filed=bindparam("into"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +152,19 @@ class Journal:
 
     def cursor(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and highest UID read in a folder; (0, 0) when it never was."""
-        query = select(cursors.c.uidvalidity, cursors.c.uid).where(
-            cursors.c.owner == self.owner, cursors.c.folder == folder
-        )
+        return self.cursors().get(folder, (0, 0))
+
+    def cursors(self) -> dict[str, tuple[int, int]]:
+        """UIDVALIDITY and highest UID read of each folder that was read."""
         with self.store.read() as connection:
-            found = connection.execute(query).first()
-        return (found.uidvalidity, found.uid) if found else (0, 0)
+            found = connection.execute(_CURSORS, {"owner": self.owner})
+            return {row.folder: (row.uidvalidity, row.uid) for row in found}
 
     def advance(self, folder: str, uidvalidity: int, uid: int) -> None:
         """Note how far a folder has been read; only after what was found is taken in."""
         row = {"owner": self.owner, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
-        self._upsert(cursors, row, keys=("owner", "folder"))
+        # One that is lost has mails read once more, which are known by their keys.
+        self._upsert(cursors, row, keys=("owner", "folder"), lasting=False)
 
     # Judging
 
@@ -137,9 +181,9 @@ class Journal:
 
     def begin_reading(self, batch: Sequence[Entry]) -> None:
         """Count a try before mails are read, so that one that kills the process is set aside in the end."""
-        ids = [entry.id for entry in batch]
-        with self.store.write() as connection:
-            connection.execute(update(entries).where(entries.c.id.in_(ids)).values(tries=entries.c.tries + 1))
+        # A mail ends a process; it does not cut the power.
+        with self.store.write(lasting=False) as connection:
+            connection.execute(_TRIED, {"ids": [entry.id for entry in batch]})
 
     def forgive_reading(self, entry: Entry) -> None:
         """Take a try back that ended for no fault of the mail's."""
@@ -216,8 +260,12 @@ class Journal:
     # Delivering
 
     def claim(self, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-        """Take a due answer for sending; None when it is ours, else why not."""
-        with self.store.write() as connection:
+        """Take a due answer for sending; None when it is ours, else why not.
+
+        It keeps others off from now on. Were it lost in a power cut, nothing would have gone out: mark_dot() puts both
+        on disk before the final dot, and does nothing where the claim is gone.
+        """
+        with self.store.write(lasting=False) as connection:
             return _entries.claim(connection, self.owner, entry, limits, now)
 
     def mark_dot(self, entry: Entry, now: datetime) -> None:
@@ -237,7 +285,8 @@ class Journal:
         only_from: Collection[State] = tuple(State),
     ) -> bool:
         """Write down the outcome of a step; False when somebody else took the entry out of `only_from` meanwhile."""
-        with self.store.write() as connection:
+        # That an answer was sent may be lost in a power cut: the mark before the dot is not, and makes it uncertain.
+        with self.store.write(lasting=state is not State.SENT) as connection:
             return _entries.settle(
                 connection, self.owner, entry, state, now, why=why, not_before=not_before, only_from=only_from
             )
@@ -272,53 +321,50 @@ class Journal:
 
     def hold_over(self, now: datetime) -> list[Entry]:
         """Held answers whose hold has ended."""
-        return self._find(entries.c.state == State.HELD, entries.c.not_before <= now)
+        return self._found(_HOLD_OVER, moment=now)
 
     # Filing
 
     def misfiled(self, verdict: Verdict, folder: str) -> list[Entry]:
         """Mails of cases with this verdict that were filed into another folder, before the verdict changed."""
-        mine = (cases.c.owner == self.owner, cases.c.verdict == verdict, cases.c.changed != cases.c.opened)
-        return self._find(
-            entries.c.case_id.in_(select(cases.c.id).where(*mine)),
-            entries.c.filed.is_not(None),
-            entries.c.filed != folder,
-        )
+        return self._found(_MISFILED, of_verdict=verdict, belongs_in=folder)
 
     def filed(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
         """Note in which folder mails lie now."""
         ids = [entry.id for entry in mails]
         happened = [{"what": "filed", "why": folder, "entry_id": entry_id, "case_id": None} for entry_id in ids]
-        with self.store.write() as connection:
-            connection.execute(update(entries).where(entries.c.id.in_(ids)).values(filed=folder))
+        # Once lost it is done again, which does no harm.
+        with self.store.write(lasting=False) as connection:
+            connection.execute(_FILED, {"ids": ids, "into": folder})
             append_all(connection, happened, owner=self.owner, at=now)
 
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
-        with self.store.write() as connection:
+        with self.store.write(lasting=False) as connection:
             connection.execute(update(entries).where(entries.c.id == entry.id).values(copied=now))
 
     def uncopied(self) -> list[Entry]:
         """Answers that went out and are not in Sent yet."""
-        return self._find(entries.c.state == State.SENT, entries.c.copied.is_(None))
+        return self._found(_UNCOPIED)
 
     # Looking
 
     def entries(self, *states: State) -> list[Entry]:
         """Entries in the given states, oldest first."""
-        return self._find(entries.c.state.in_(states))
+        return self._found(_IN_STATES, states=states)
 
     def due(self, now: datetime) -> list[Entry]:
         """Answers that may go out now."""
-        return self._find(entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= now))
+        return self._found(_DUE, moment=now)
 
     def unfiled(self, folder: str) -> Iterator[list[Entry]]:
         """Judged mails that lie in a folder where they came in, some at a time."""
         last = 0
-        conditions = (entries.c.state != State.NEW, entries.c.folder == folder, entries.c.filed.is_(None))
-        while found := self._find(*conditions, entries.c.id > last, limit=_AT_ONCE):
+        while found := self._found(_UNFILED, lies_in=folder, last=last):
             yield found
             last = found[-1].id
+            if len(found) < _AT_ONCE:
+                return
 
     def openers(self) -> dict[int, Entry]:
         """The mail that opened each case, by the case's id."""
@@ -394,11 +440,8 @@ class Journal:
 
     def next_wake(self, since: datetime) -> datetime | None:
         """When the next held or postponed answer comes due; what was due by `since` waits for something else."""
-        query = select(func.min(entries.c.not_before)).where(
-            entries.c.owner == self.owner, entries.c.state.in_(WAITING), entries.c.not_before > since
-        )
         with self.store.read() as connection:
-            found: datetime | None = connection.execute(query).scalar()
+            found: datetime | None = connection.execute(_NEXT_WAKE, {"owner": self.owner, "moment": since}).scalar()
         return found
 
     def moved(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
@@ -435,6 +478,10 @@ class Journal:
     def _find(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
         with self.store.read() as connection:
             return _entries.find(connection, self.owner, *conditions, limit=limit)
+
+    def _found(self, query: Select[Any], **values: object) -> list[Entry]:
+        with self.store.read() as connection:
+            return _entries.found_by(connection, self.owner, query, **values)
 
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""
@@ -534,9 +581,7 @@ class Journal:
     def began(self) -> datetime | None:
         """When the first thing happened; None in an empty journal."""
         with self.store.read() as connection:
-            found: datetime | None = connection.execute(
-                select(func.min(events.c.at)).where(events.c.owner == self.owner)
-            ).scalar()
+            found: datetime | None = connection.execute(_BEGAN, {"owner": self.owner}).scalar()
         return found
 
     def drop_mails(self, before: datetime) -> None:
@@ -568,9 +613,13 @@ class Journal:
     # Facts about the gateway
 
     def fact(self, name: str) -> str | None:
-        query = select(facts.c.value).where(facts.c.owner == self.owner, facts.c.name == name)
+        return self.facts(name).get(name)
+
+    def facts(self, *names: str) -> dict[str, str]:
+        """Those of these facts that are known."""
         with self.store.read() as connection:
-            return connection.execute(query).scalar()
+            found = connection.execute(_FACTS, {"owner": self.owner, "names": names})
+            return {row.name: row.value for row in found}
 
     def set_fact(self, name: str, value: str | None) -> None:
         """Remember a fact about this owner's gateway; None forgets it."""
@@ -590,8 +639,8 @@ class Journal:
             case_id=case.id if case else None,
         )  # fmt: skip
 
-    def _upsert(self, table: Table, row: dict[str, Any], *, keys: tuple[str, ...]) -> None:
-        with self.store.write() as connection:
+    def _upsert(self, table: Table, row: dict[str, Any], *, keys: tuple[str, ...], lasting: bool = True) -> None:
+        with self.store.write(lasting=lasting) as connection:
             mine = [table.c[key] == row[key] for key in keys]
             values = {name: value for name, value in row.items() if name not in keys}
             if connection.execute(update(table).where(*mine).values(**values)).rowcount == 0:

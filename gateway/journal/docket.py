@@ -30,12 +30,11 @@ _LOOKS = {
     for part, column in _BY.items()
 }
 _LAST_NUMBER = select(func.max(cases.c.number)).where(cases.c.owner == bindparam("owner"))
-_OPENED = insert(cases).returning(cases.c.id, sort_by_parameter_order=True)
-_JUDGED = (
-    "state", "why", "case_id", "message_id", "judgement", "judged", "policy", "recipient", "template", "letter_id",
-    "not_before", "settled",
-)  # fmt: skip
-_WRITTEN = update(entries).where(entries.c.id == bindparam("entry")).values({name: bindparam(name) for name in _JUDGED})
+_OPENED = insert(cases)
+_NUMBERED = select(cases.c.number, cases.c.id).where(
+    cases.c.owner == bindparam("owner"), cases.c.number.in_(bindparam("numbers", expanding=True))
+)
+_WRITTEN = update(entries).where(entries.c.id == bindparam("entry"))  # with the columns of the rows it is given
 
 
 @dataclass(slots=True)
@@ -166,9 +165,11 @@ class Docket:
 
     def _write(self, connection: Connection, now: datetime) -> None:
         if opened := [case for case in self._cases.values() if case.id is None]:
-            ids = connection.execute(_OPENED, [case.row for case in opened]).scalars()
-            for case, case_id in zip(opened, ids, strict=True):
-                case.id = case_id
+            connection.execute(_OPENED, [case.row for case in opened])
+            # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
+            numbers = {"owner": self.owner, "numbers": [case.number for case in opened]}
+            for row in connection.execute(_NUMBERED, numbers):
+                self._cases[row.number].id = row.id
         for case, news in self._learnt:
             values = {_BY[part].name: value for part, value in news.items()}
             connection.execute(update(cases).where(cases.c.id == case.id).values(values))

@@ -11,7 +11,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from gateway.errors import JournalFailed
 from gateway.journal.schema import cases, entries, events
@@ -27,11 +38,17 @@ _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
 # Built once: to build a statement takes longer than to run it.
+ENTRIES = (
+    select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number, cases.c.verdict)
+    .outerjoin(cases, entries.c.case_id == cases.c.id)
+    .where(entries.c.owner == bindparam("owner"))
+    .order_by(entries.c.id)
+)
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_HERE = select(entries.c.key).where(
+_HERE = select(entries.c.key, entries.c.id).where(
     entries.c.owner == bindparam("owner"), entries.c.key.in_(bindparam("keys", expanding=True))
 )
-_TAKEN_IN = insert(entries).returning(entries.c.id, sort_by_parameter_order=True)
+_TAKEN_IN = insert(entries)
 _RAWS = select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS))
 _WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id)
 
@@ -117,14 +134,12 @@ def _entry(row: RowMapping) -> Entry:
 
 def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
     """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
-    query = (
-        select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number, cases.c.verdict)
-        .outerjoin(cases, entries.c.case_id == cases.c.id)
-        .where(entries.c.owner == owner, *conditions)
-        .order_by(entries.c.id)
-        .limit(limit)
-    )
-    return [row_to_entry(row) for row in connection.execute(query).mappings()]
+    return found_by(connection, owner, ENTRIES.where(*conditions).limit(limit))
+
+
+def found_by(connection: Connection, owner: str, query: Select[Any], **values: object) -> list[Entry]:
+    """The same by a query made of ENTRIES, with these values in it."""
+    return [row_to_entry(row) for row in connection.execute(query, {"owner": owner, **values}).mappings()]
 
 
 def take_in(
@@ -132,7 +147,7 @@ def take_in(
 ) -> frozenset[str]:
     """Store mails by their keys; the keys of those that were not here already."""
     # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
-    here = set(connection.execute(_HERE, {"owner": owner, "keys": list(mails)}).scalars())
+    here = {row.key for row in connection.execute(_HERE, {"owner": owner, "keys": list(mails)})}
     for key in here:
         if place := mails[key][1]:
             _moved_here(connection, owner, key, place)
@@ -143,10 +158,12 @@ def take_in(
         {"owner": owner, "key": key, "raw": raw, "taken_in": now, "state": State.NEW, **_whereabouts(place)}
         for key, (raw, place) in new.items()
     ]
-    ids = connection.execute(_TAKEN_IN, rows).scalars().all()
+    connection.execute(_TAKEN_IN, rows)
+    # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
+    ids = {row.key: row.id for row in connection.execute(_HERE, {"owner": owner, "keys": list(new)})}
     happened = [
-        {"what": "taken-in", "why": seal("mail", raw), "entry_id": entry_id, "case_id": None}
-        for entry_id, (raw, _) in zip(ids, new.values(), strict=True)
+        {"what": "taken-in", "why": seal("mail", raw), "entry_id": ids[key], "case_id": None}
+        for key, (raw, _) in new.items()
     ]
     append_all(connection, happened, owner=owner, at=now)
     return frozenset(new)

@@ -35,13 +35,16 @@ from gateway.journal.schema import events, metadata
 from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
-_READS = "rsvpd_reads"
+_READS, _PASSING = "rsvpd_reads", "rsvpd_passing"
 _CONNECTIONS = 8  # to a PostgreSQL that are kept; as many more at a rush
 _FROZEN = 10_000  # milliseconds in which a transaction asks nothing before the server ends it
 # libpq's, seconds but for the third, milliseconds: a network that swallows everything must show within a lease.
 _PROMPT = {"connect_timeout": 3, "keepalives_idle": 3, "tcp_user_timeout": 6000, "keepalives_interval": 1,
            "keepalives_count": 3}  # fmt: skip
 _STATEMENTS = 500  # compiled ones that are kept, for all files together
+
+
+_ALONE = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("owner"), 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +72,35 @@ class Store:
             yield replace(self, _within=connection)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that alone may write to the owner's rows; on return it is on disk."""
+    def write(self, *, lasting: bool = True) -> Iterator[Connection]:
+        """A transaction that alone may write to the owner's rows; on return it is on disk.
+
+        One that is not `lasting` outlives the process all the same, but a power cut may undo it, with whatever was
+        written after it and nothing that was written before; the next lasting one puts it on disk, too. It is for what
+        can be found out again, or is undone without harm.
+        """
         try:
             if self._within is not None:
                 yield self._within
                 return
-            with self.engine.begin() as connection:
-                if self.engine.dialect.name == "postgresql":
-                    # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
-                    # the last event's hash, the budgets, the state of another mail of the same person.
-                    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(self.owner, 0))))
+            with self.engine.connect() as connection, self._begun(connection, lasting=lasting):
                 if self.proof is not None and connection.execute(self.proof).first() is None:
                     raise LeaseLost(f"journal: {self.owner} is another process's by now")
                 yield connection
-        except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
+        except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
+
+    @contextmanager
+    def _begun(self, connection: Connection, *, lasting: bool) -> Iterator[None]:
+        connection.execution_options(**{_PASSING: not lasting})
+        with connection.begin():
+            if self.engine.dialect.name == "postgresql":
+                if not lasting:
+                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+                # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
+                # the last event's hash, the budgets, the state of another mail of the same person.
+                connection.execute(_ALONE, {"owner": self.owner})
+            yield
 
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
@@ -103,7 +119,7 @@ class Store:
                 return
             with self.engine.connect().execution_options(**{_READS: True}) as connection:
                 yield connection
-        except (SQLAlchemyError, ValueError) as exc:  # the latter of what no longer is a date or JSON
+        except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
 
@@ -215,9 +231,15 @@ def _durable(connection: Any, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    # By the driver itself, which takes a tenth of the time; what it raises is caught with what SQLAlchemy does.
+    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    if options.get(_READS):
+        driver.execute("BEGIN")
+        return
+    driver.execute(f"PRAGMA synchronous={'NORMAL' if options.get(_PASSING) else 'FULL'}")
     # A transaction that reads first and writes later would otherwise fail when another wrote in between.
-    reads = connection.get_execution_options().get(_READS)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    driver.execute("BEGIN IMMEDIATE")
 
 
 _LAST_HASH = select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)

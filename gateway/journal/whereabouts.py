@@ -49,10 +49,14 @@ class Whereabouts:
                 for entry in find(connection, self.owner, entries.c.message_id.in_(part), other)
             ]
 
-    def filing(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
-        """Note the intent to put mails into a folder, before it is done."""
+    def filing(self, mails: Collection[Entry], folder: str, now: datetime, *, lasting: bool = True) -> None:
+        """Note the intent to put mails into a folder, before it is done.
+
+        It need not be `lasting` where nothing but the mails is put there: they lie where their verdict says, which
+        decides nothing even if nobody remembers who moved them.
+        """
         happened = [{"what": _FILING, "why": folder, "entry_id": mail.id, "case_id": mail.case_id} for mail in mails]
-        with self.store.write() as connection:
+        with self.store.write(lasting=lasting) as connection:
             append_all(connection, happened, owner=self.owner, at=now)
 
     def begun(self, mails: Iterable[Entry]) -> frozenset[int]:
