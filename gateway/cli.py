@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.model import Case
 
 NEEDS_YOU, CONFIGURATION = 1, 78
+_LISTED = 100  # cases; with more nobody sees what is new
 
 _CONFIG = click.option(
     "--config",
@@ -648,11 +649,13 @@ def list_cases(config_path: Path | None, everything: bool) -> None:
     from gateway.review import listed
 
     _, journal = _journal(config_path)
-    rows = listed(journal, everything=everything)
+    rows = journal.latest() if everything else listed(journal, _LISTED + 1)
     if rows:
-        show_cases(rows, console())
+        show_cases(rows[: None if everything else _LISTED], console())
     else:
         click.echo("No cases yet." if everything else "Nothing waits for you. `rsvpd list --all` shows all cases.")
+    if not everything and len(rows) > _LISTED:
+        click.echo(f"These are the latest {_LISTED} that wait for you. `rsvpd list --all` shows all cases.")
 
 
 @main.command()

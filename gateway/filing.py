@@ -66,8 +66,11 @@ class Filing:
             Verdict.HUMAN: folders.review,
         }
 
-    def file(self, session: Session) -> None:
-        """Put judged mails where they belong, and what the owner is to send or paste beside them."""
+    def file(self, session: Session, changed_since: datetime) -> None:
+        """Put judged mails where they belong, and what the owner is to send or paste beside them.
+
+        Mails that were filed before are moved on if their cases changed since a moment.
+        """
         if not self.touches:
             return
         # A mail that came in by another folder lies where the owner wants it.
@@ -75,7 +78,7 @@ class Filing:
             for folder, entries in self._by_folder(mails).items():
                 self._move_from_inbox(session, entries, folder)
         for verdict, folder in self.folders.items():
-            for entry in self.journal.misfiled(verdict, folder):
+            for entry in self.journal.misfiled(verdict, folder, changed_since):
                 self._lay_out(session, self._papers(session, [entry]))
                 self._move_on(session, entry, folder)
 

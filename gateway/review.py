@@ -21,6 +21,7 @@ from gateway.owner import for_service, people_of, post_of
 from gateway.pipeline import Owner
 from gateway.suggest import Decided, suggest
 
+HABITS = 1000  # cases in which is looked for what the owner decides again and again
 _FAILED = (State.REFUSED, State.UNCERTAIN)
 
 
@@ -92,17 +93,15 @@ def written(
     return to, as_mail(summarise(contents), owner=owner.sender, to=to, week=week, message_id=message_id, now=now)
 
 
-def listed(journal: Journal, *, everything: bool) -> list[tuple[Case, Entry]]:
-    """Cases with the entry that opened them, the one that changed last first; only what waits, unless all are asked."""
-    openers = journal.openers()
-    pairs = ((case, openers[case.id]) for case in journal.cases() if case.id in openers)
-    return [(case, entry) for case, entry in pairs if everything or waits(entry, case.verdict)]
+def listed(journal: Journal, most: int) -> list[tuple[Case, Entry]]:
+    """The latest cases that wait for the owner, with the mail that opened them, the one that changed last first."""
+    return [(case, entry) for case, entry in journal.waiting(most) if waits(entry, case.verdict)]
 
 
 def decided(journal: Journal) -> tuple[Decided, ...]:
-    """Every case as it stands, with what was found when its first mail was judged."""
+    """The latest cases as they stand, with what was found when the first mail of each was judged."""
     found = []
-    for case, entry in listed(journal, everything=True):
+    for case, entry in journal.latest(HABITS):
         findings = findings_in(entry.judgement) if entry.judgement else None
         if findings:
             found.append(Decided(case.name, findings, case.verdict, case.decided_by == "owner"))

@@ -54,6 +54,7 @@ _LATEST_SUMMARY = timedelta(days=35)  # the summary of a week longer ago comes n
 _SOON = timedelta(minutes=1)
 _WORTH_A_NOTE = timedelta(hours=1)
 _ALWAYS = datetime.min.replace(tzinfo=UTC)
+_CLOCKS_DIFFER = timedelta(hours=1)  # who changes a case may do so on another host
 _IDLE = timedelta(minutes=9)  # well below the 29 minutes after which servers may hang up (RFC 2177)
 
 
@@ -112,6 +113,7 @@ class Round:
     _seen: Folders | None = None  # as they were left
     _unseen_since: datetime | None = None  # when the mailbox failed first
     _unseen_noted: bool = True  # in the journal; at first nobody knows
+    _filed: datetime | None = None  # when mails were filed last
     trouble: str = ""  # why nothing can be sent, as far as it was tried
     _login: Patience = field(default_factory=Patience)  # with a mail server that takes nothing from us at all
     _summary: Patience = field(default_factory=Patience)  # with one that does not take the summary
@@ -165,7 +167,7 @@ class Round:
         self._orders.obey(session)
         self._judge_again(judged, fresh=fresh)
         goes_out = self._send(session)  # what waits for nothing is not kept waiting by a folder
-        self.filing.file(session)
+        self._file(session)
         looked = self.clock()
         self.filing.release(session)
         if goes_out:
@@ -336,6 +338,13 @@ class Round:
     @property
     def _orders(self) -> Orders:
         return Orders(self.config, self.owner, self.journal, self._post, self.clock)
+
+    def _file(self, session: Session) -> None:
+        """File what came in, and move on what changed since the last time; at first nobody knows since when."""
+        now = self.clock()
+        since = min(self._filed, now) - _CLOCKS_DIFFER if self._filed else _ALWAYS
+        self.filing.file(session, since)
+        self._filed = now
 
     # Sending
 

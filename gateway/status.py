@@ -88,7 +88,7 @@ def status_of(config: Config, now: datetime) -> Status:
 
 
 def _with_journal(found: Status, journal: Journal) -> Status:
-    last_mail, last_decision = journal.latest()
+    last_mail, last_decision = journal.last_mails()
     return Status(
         owner=found.owner,
         fault=journal.fact(FAULTY) or "",

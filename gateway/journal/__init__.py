@@ -29,11 +29,11 @@ from gateway.errors import JournalFailed
 from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.conversation import Conversation
-from gateway.journal.docket import Docket, mailbox_of, sealed
+from gateway.journal.docket import Docket, mailbox_of, pastes, sealed
 from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
-from gateway.journal.schema import Utc, cases, confirmations, cursors, digests, entries, events, facts
+from gateway.journal.schema import MAY_WAIT, Utc, cases, confirmations, cursors, digests, entries, events, facts
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
@@ -46,6 +46,7 @@ _ALIVE = "alive"  # the fact of having looked last
 # Built once, for what is asked in every round: to build a statement takes longer than to run it.
 _MINE: BindParameter[str] = bindparam("owner")
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
+_MAY_WAIT = casebook.CASES.where(MAY_WAIT)
 _CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
 _FACTS = select(facts.c.name, facts.c.value).where(
     facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
@@ -65,6 +66,7 @@ _UNFILED = _entries.ENTRIES.where(
 ).limit(_AT_ONCE)
 _MISFILED = _entries.ENTRIES.where(
     cases.c.owner == _MINE, cases.c.verdict == bindparam("of_verdict"), cases.c.changed != cases.c.opened,
+    cases.c.changed >= bindparam("since", type_=Utc),
     entries.c.filed.is_not(None), entries.c.filed != bindparam("belongs_in"),
 )  # fmt: skip
 _NEXT_WAKE = select(func.min(entries.c.not_before)).where(
@@ -207,21 +209,16 @@ class Journal:
 
     def open_to_change(self) -> list[Entry]:
         """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
+        other = entries.alias()
         waiting = (State.CLOSED, State.HELD)
-        acted = select(entries.c.case_id).where(entries.c.owner == self.owner, entries.c.state.not_in(waiting))
-        undecided = select(cases.c.id).where(cases.c.owner == self.owner, cases.c.decided_by == "policy")
+        acted = select(other.c.id).where(other.c.case_id == entries.c.case_id, other.c.state.not_in(waiting))
         return self._find(
             entries.c.state.in_(waiting),
             entries.c.raw.is_not(None),
-            entries.c.case_id.in_(undecided),
-            entries.c.case_id.not_in(acted.where(entries.c.case_id.is_not(None))),
-            self._opens_a_case,
+            cases.c.decided_by == "policy",
+            ~acted.exists(),
+            _entries.OPENS_A_CASE,
         )
-
-    @property
-    def _opens_a_case(self) -> ColumnElement[bool]:
-        first = select(func.min(entries.c.id)).where(entries.c.owner == self.owner).group_by(entries.c.case_id)
-        return entries.c.id.in_(first)
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -249,7 +246,11 @@ class Journal:
             )
             if took.rowcount != 1:
                 return False
-            connection.execute(update(cases).where(cases.c.id == entry.case_id).values(verdict=verdict, changed=now))
+            connection.execute(
+                update(cases)
+                .where(cases.c.id == entry.case_id)
+                .values(verdict=verdict, changed=now, pastes=pastes(account))
+            )
             for what, reason in (("moved", why), (str(ruling.state), sealed(ruling, account))):
                 append(
                     connection, owner=self.owner, at=now, what=what, why=reason,
@@ -312,7 +313,9 @@ class Journal:
         bounced = select(events.c.entry_id).where(
             events.c.owner == self.owner, events.c.what == "bounced", events.c.at >= start, events.c.at < end
         )
-        return self._find(entries.c.id.in_(bounced))
+        with self.store.read() as connection:
+            ids = list(connection.execute(bounced).scalars())
+            return _entries.find(connection, self.owner, entries.c.id.in_(ids)) if ids else []
 
     def bounces_since(self, since: datetime) -> int:
         """How many answers came back."""
@@ -325,9 +328,9 @@ class Journal:
 
     # Filing
 
-    def misfiled(self, verdict: Verdict, folder: str) -> list[Entry]:
-        """Mails of cases with this verdict that were filed into another folder, before the verdict changed."""
-        return self._found(_MISFILED, of_verdict=verdict, belongs_in=folder)
+    def misfiled(self, verdict: Verdict, folder: str, since: datetime) -> list[Entry]:
+        """Mails that were filed into another folder before their cases changed, since a moment, to this verdict."""
+        return self._found(_MISFILED, of_verdict=verdict, belongs_in=folder, since=since)
 
     def filed(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
         """Note in which folder mails lie now."""
@@ -366,9 +369,32 @@ class Journal:
             if len(found) < _AT_ONCE:
                 return
 
-    def openers(self) -> dict[int, Entry]:
-        """The mail that opened each case, by the case's id."""
-        return {entry.case_id: entry for entry in self._find(self._opens_a_case) if entry.case_id is not None}
+    def waiting(self, most: int) -> list[tuple[Case, Entry]]:
+        """The latest cases that may wait for the owner, the one that changed last first, each with its first mail."""
+        parked = select(entries.c.case_id).where(entries.c.owner == _MINE, entries.c.state.in_(PARKED))
+        of_parked = select(cases).where(cases.c.id.in_(parked)).order_by(cases.c.changed.desc()).limit(most)
+        with self.store.read() as connection:
+            found = {
+                case.id: case
+                for query in (_MAY_WAIT.limit(most), of_parked)
+                for case in casebook.found_by(connection, self.owner, query)
+            }
+        latest = sorted(found.values(), key=lambda case: (case.changed, case.id), reverse=True)[:most]
+        return self._with_first_mails(latest)
+
+    def latest(self, most: int | None = None) -> list[tuple[Case, Entry]]:
+        """The cases that changed last, the latest first, each with its first mail."""
+        with self.store.read() as connection:
+            found = casebook.found_by(connection, self.owner, casebook.CASES.limit(most))
+        return self._with_first_mails(found)
+
+    def _with_first_mails(self, found: Sequence[Case]) -> list[tuple[Case, Entry]]:
+        openers: dict[int, Entry] = {}
+        with self.store.read() as connection:
+            for start in range(0, len(found), _AT_ONCE):
+                ids = [case.id for case in found[start : start + _AT_ONCE]]
+                openers |= _entries.first_mails(connection, ids)
+        return [(case, openers[case.id]) for case in found if case.id in openers]
 
     def of_case(self, case: Case) -> list[Entry]:
         return self._find(entries.c.case_id == case.id)
@@ -419,7 +445,7 @@ class Journal:
         with self.store.read() as connection:
             return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
 
-    def latest(self) -> tuple[datetime | None, datetime | None]:
+    def last_mails(self) -> tuple[datetime | None, datetime | None]:
         """When the latest mail was taken in, and the latest decided on."""
         query = select(func.max(entries.c.taken_in), func.max(entries.c.judged)).where(entries.c.owner == self.owner)
         with self.store.read() as connection:
@@ -458,11 +484,11 @@ class Journal:
 
     def first_mails(self, names: Collection[str]) -> dict[str, Entry]:
         """The mails that opened the cases called so ("c17"), by case."""
-        if not names:
-            return {}
         numbers = [int(name.removeprefix("c")) for name in names]
-        found = self._find(self._opens_a_case, cases.c.number.in_(numbers))
-        return {entry.case: entry for entry in found if entry.case}
+        of_these = select(cases.c.id).where(cases.c.owner == self.owner, cases.c.number.in_(numbers))
+        with self.store.read() as connection:
+            found = _entries.first_mails(connection, list(connection.execute(of_these).scalars()))
+        return {entry.case: entry for entry in found.values() if entry.case}
 
     def _told(self, what: str, start: datetime, end: datetime) -> list[tuple[str, str]]:
         query = (
@@ -486,7 +512,7 @@ class Journal:
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""
         with self.store.read() as connection:
-            return casebook.listing(connection, self.owner)
+            return casebook.found_by(connection, self.owner, casebook.CASES)
 
     def verdicts(self, mails: Collection[Entry]) -> dict[int, Verdict]:
         """How their cases stand, by the mails' ids; without those that belong to none."""
@@ -555,6 +581,8 @@ class Journal:
                     letter_id=ruling.letter_id,
                 )
             )
+            of_case = update(cases).where(cases.c.id == entry.case_id)
+            connection.execute(of_case.values(pastes=pastes(answer.account)))
             append(
                 connection, owner=self.owner, at=now, what="answer", why=_entries.seal_of_answer(answer.account),
                 entry_id=entry.id, case_id=entry.case_id,

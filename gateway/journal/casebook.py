@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, select, update
 
 from gateway.journal.schema import cases
 from gateway.model import Case, Person, Verdict
@@ -44,9 +45,10 @@ def overrule(connection: Connection, case: Case, verdict: Verdict, now: datetime
     )
 
 
-def listing(connection: Connection, owner: str, *, since: datetime | None = None) -> list[Case]:
-    """Cases by the time of their last change, latest first."""
-    query = select(cases).where(cases.c.owner == owner)
-    if since:
-        query = query.where(cases.c.changed >= since)
-    return [_row_to_case(row) for row in connection.execute(query.order_by(cases.c.changed.desc())).mappings()]
+# By the time of their last change, latest first.
+CASES = select(cases).where(cases.c.owner == bindparam("owner")).order_by(cases.c.changed.desc(), cases.c.id.desc())
+
+
+def found_by(connection: Connection, owner: str, query: Select[Any]) -> list[Case]:
+    """An owner's cases by a query for them."""
+    return [_row_to_case(row) for row in connection.execute(query, {"owner": owner}).mappings()]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from gateway.cases import identify
 from gateway.journal.entries import find, take_back
@@ -55,23 +55,25 @@ class Conversation:
 
     def awaited(self, since: datetime, most: int) -> list[str]:
         """Addresses written to since a moment that have not answered, the latest first."""
-        heard = select(events.c.case_id).where(
-            events.c.owner == self.owner, events.c.what == _ANSWERED, events.c.case_id.is_not(None)
-        )
+        heard = select(events.c.id).where(events.c.case_id == entries.c.case_id, events.c.what == _ANSWERED)
         query = (
-            select(func.max(entries.c.id))
+            select(entries.c.id, entries.c.recipient)
             .where(
                 entries.c.owner == self.owner,
                 entries.c.recipient.is_not(None),
                 entries.c.settled >= since,
-                entries.c.case_id.not_in(heard),
+                entries.c.case_id.is_not(None),
+                ~heard.exists(),
             )
-            .group_by(entries.c.recipient)
-            .order_by(func.max(entries.c.id).desc())
-            .limit(most)
+            .order_by(entries.c.settled.desc(), entries.c.id.desc())
         )
         with self.store.read() as connection:
-            latest = find(connection, self.owner, entries.c.id.in_(query))
+            ids: dict[str, int] = {}
+            for row in connection.execute(query):
+                ids.setdefault(row.recipient, row.id)
+                if len(ids) == most:
+                    break
+            latest = find(connection, self.owner, entries.c.id.in_(ids.values())) if ids else []
         return [entry.reply.to for entry in reversed(latest) if entry.reply and entry.reply.to]
 
     def answered(self, case: Case, entry: Entry, verdict: Verdict, why: str, now: datetime) -> None:

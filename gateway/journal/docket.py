@@ -17,7 +17,7 @@ from gateway.cases import INVITES, Identity, KnownCase, identify, same_case
 from gateway.journal.entries import seal_of_answer
 from gateway.journal.schema import cases, entries
 from gateway.journal.store import Store, append_all
-from gateway.model import Entry, Judgement, Kind, Notification, Person, Ruling, Verdict
+from gateway.model import Channel, Entry, Judgement, Kind, Notification, Person, Ruling, Verdict
 from gateway.people.keys import address_key
 
 # By what a case is found again: the network's number, the profile, and a bare name where there is no profile.
@@ -188,19 +188,19 @@ class Docket:
             return None
         found = self._find(notification)
         if found is None:
-            return self._open(notification, judgement.decision.verdict, now)
+            return self._open(notification, judgement, now)
         if (news := found.learn(identify(notification))) and found.id is not None:
             self._learnt.append((found, news))
         found.row.update(news)
         return found
 
-    def _open(self, notification: Notification, verdict: Verdict, now: datetime) -> _Case:
+    def _open(self, notification: Notification, judgement: Judgement, now: datetime) -> _Case:
         """A new case under the next number."""
         if self._last is None:
             with self.store.read() as connection:
                 self._last = connection.execute(_LAST_NUMBER, {"owner": self.owner}).scalar() or 0
         self._last += 1
-        identity = identify(notification)
+        identity, verdict, reply = identify(notification), judgement.decision.verdict, judgement.reply
         row = {
             "owner": self.owner,
             "number": self._last,
@@ -214,11 +214,17 @@ class Docket:
             "verdict": verdict,
             "decided_by": "policy",
             "changed": now,
+            "pastes": reply is not None and reply.channel is Channel.PASTE,
         }
         case = self._cases[self._last] = _Case(
             self._last, identity.invitation, identity.profile, identity.name, notification.kind, verdict, row=row
         )
         return case
+
+
+def pastes(account: dict[str, Any]) -> bool:
+    """Whether the answer of an account is a text for the owner to paste."""
+    return bool(account["reply"]) and account["reply"]["channel"] == Channel.PASTE
 
 
 def mailbox_of(ruling: Ruling) -> str | None:

@@ -12,6 +12,7 @@ from gateway.model import Scope
 from gateway.names import fold
 
 _ERASED = "erased at the owner's word"
+_NO_CASE = {"profile": None, "person_name": None, "pastes": False}
 _NOBODY = {"name": None, "headline": None, "company": None, "profile_url": None, "address": None}
 
 
@@ -19,9 +20,7 @@ def erase(connection: Connection, owner: str, who: str, now: datetime) -> int:
     """Erase all cases of the person with this address or full name; how many there were."""
     found = [row.id for row in connection.execute(select(cases).where(cases.c.owner == owner)) if _is(row.inviter, who)]
     for case_id in found:
-        connection.execute(
-            update(cases).where(cases.c.id == case_id).values(inviter=_NOBODY, profile=None, person_name=None)
-        )
+        connection.execute(update(cases).where(cases.c.id == case_id).values(inviter=_NOBODY, **_NO_CASE))
         answers = select(events.c.entry_id).where(events.c.case_id == case_id, events.c.entry_id.is_not(None))
         connection.execute(
             update(entries)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    literal_column,
 )
 
 metadata = MetaData()
@@ -59,8 +60,12 @@ cases = Table(
     Column("verdict", String, nullable=False),
     Column("decided_by", String, nullable=False),  # "policy", "owner" or "answer"
     Column("changed", Utc, nullable=False),
+    Column("pastes", Boolean, nullable=False, default=False),  # the answer is a text for the owner to paste
     UniqueConstraint("owner", "number"),
 )
+# Of what may wait for the owner. An index holds these cases alone, so a query must say it in the same words.
+MAY_WAIT = (cases.c.verdict != literal_column("'decline'")) | cases.c.pastes
+Index("cases_waiting", cases.c.owner, cases.c.changed, sqlite_where=MAY_WAIT, postgresql_where=MAY_WAIT)
 Index("cases_invitation", cases.c.owner, cases.c.invitation)
 Index("cases_profile", cases.c.owner, cases.c.profile)
 Index("cases_name", cases.c.owner, cases.c.person_name)
@@ -106,6 +111,12 @@ Index("entries_letter", entries.c.owner, entries.c.letter_id)
 Index("entries_claimed", entries.c.owner, entries.c.claimed)
 Index("entries_settled", entries.c.owner, entries.c.settled)
 Index("entries_taken_in", entries.c.owner, entries.c.taken_in)
+# What each round asks for: the few mails that are not filed, or whose answer is not in Sent.
+for _name, _column, _undone in (
+    ("entries_unfiled", entries.c.folder, entries.c.filed.is_(None)),
+    ("entries_uncopied", entries.c.state, entries.c.copied.is_(None)),
+):
+    Index(_name, entries.c.owner, _column, entries.c.id, sqlite_where=_undone, postgresql_where=_undone)
 
 # What happened, appended and never changed; each row's hash covers the one before it.
 events = Table(
