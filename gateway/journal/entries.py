@@ -54,7 +54,7 @@ _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _HERE = select(entries.c.key, entries.c.id).where(
     entries.c.owner == bindparam("owner"), entries.c.key.in_(bindparam("keys", expanding=True))
 )
-_TAKEN_IN = insert(entries)
+_TAKEN_IN, _ONE_TAKEN_IN = insert(entries), insert(entries).returning(entries.c.id)
 _RAWS = select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS))
 _WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id)
 
@@ -170,9 +170,12 @@ def take_in(
         {"owner": owner, "key": key, "raw": raw, "taken_in": now, "state": State.NEW, **_whereabouts(place)}
         for key, (raw, place) in new.items()
     ]
-    connection.execute(_TAKEN_IN, rows)
-    # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
-    ids = {row.key: row.id for row in connection.execute(_HERE, {"owner": owner, "keys": list(new)})}
+    if len(rows) == 1:
+        ids = {rows[0]["key"]: connection.execute(_ONE_TAKEN_IN, rows[0]).scalar_one()}
+    else:
+        connection.execute(_TAKEN_IN, rows)
+        # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
+        ids = {row.key: row.id for row in connection.execute(_HERE, {"owner": owner, "keys": list(new)})}
     happened = [
         {"what": "taken-in", "why": seal("mail", raw), "entry_id": ids[key], "case_id": None}
         for key, (raw, _) in new.items()
