@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
@@ -317,3 +317,31 @@ def test_a_commit_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
 
     full = 2
     assert pragmas == ["wal", full]
+
+
+def test_what_somebody_is_told_or_acts_on_waits_for_the_disk_and_what_is_found_out_again_does_not(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    waited: list[bool] = []
+
+    def ends(connection: Any) -> None:
+        driver = connection.connection.dbapi_connection
+        waited.append(driver.execute("PRAGMA synchronous").fetchone() == (2,))
+
+    event.listen(journal.store.engine, "commit", ends)
+
+    entry = due(journal, "a")  # taken in, judged
+    (case,) = journal.cases()
+    journal.begin_reading([entry])
+    journal.advance("INBOX", 1, 1)
+    journal.claim(entry, LIMITS, NOW)
+    journal.mark_dot(entry, NOW)
+    journal.settle(entry, State.SENT, NOW)
+    journal.filed([entry], "Declined", NOW)
+    journal.copied(entry, NOW)
+    journal.overrule(case, Verdict.ACCEPT, "approved by the owner", NOW)
+    journal.settle(entry, State.UNCERTAIN, NOW)
+    journal.set_fact("paused", "now")
+
+    assert waited == [True, True, False, False, False, True, False, False, False, True, True, True]
