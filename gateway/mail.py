@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import email
 import hashlib
 import re
 import unicodedata
@@ -27,6 +26,7 @@ import mailparser.core
 
 from gateway.errors import Unreadable
 from gateway.model import Mail, Mailbox
+from gateway.structure import message_from
 
 LARGEST = 1024 * 1024  # bytes
 _LINES = 32 * 1024  # the parser asks of each line whether it ends one of the parts around it
@@ -70,7 +70,7 @@ def parse(raw: bytes) -> Mail:
     try:
         # Only the fields it is good at: of a whole mail it decodes every part, whatever that costs.
         parsed = mailparser.parse_from_bytes(b"\r\n".join((*_decisive(head), b"", b"")))
-        message = email.message_from_bytes(raw)
+        message = message_from(raw)
         parts = tuple(_walk(message, 0))
         for part in parts:
             _refuse_costly(part.get_content_charset())
