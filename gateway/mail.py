@@ -51,6 +51,7 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,120}@[!-;=?-~]{1,120}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _FOLD = re.compile(r"\r?\n[ \t]?|\r")
+_BARE_RETURN = re.compile(r"\r(?!\n)")
 # Of a text of several lines: what steers a terminal, and what turns the direction of writing.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ASCII_CONTROLS = bytes(code for code in range(128) if _CONTROLS.match(chr(code)))
@@ -134,7 +135,8 @@ def _within_caps(raw: bytes) -> bytes:
         raise Unreadable(f"a header field larger than {_FIELD_BYTES // 1024} KiB")
     if head.count(b"=?") > _ENCODED_WORDS:
         raise Unreadable(f"more than {_ENCODED_WORDS} encoded words in the header")
-    if raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n") > _LINES:
+    ends = raw.count(b"\n") + raw.count(b"\r")
+    if ends > _LINES and ends - raw.count(b"\r\n") > _LINES:
         raise Unreadable(f"more than {_LINES} lines")
     _check_parts(raw)
     return head
@@ -301,7 +303,7 @@ def _decoded_part(part: Message) -> _Body:
 
 
 def _lines(text: str) -> str:
-    return printable(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return printable(_BARE_RETURN.sub("\n", text))  # which takes away those before a line feed
 
 
 def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:
