@@ -109,6 +109,11 @@ class Phrase:
     def pattern(self) -> re.Pattern[str]:
         return re.compile(rf"(?<!\w){_sequence(self.text, self)}(?!\w)")
 
+    @cached_property
+    def bare_words(self) -> frozenset[str]:
+        """The words it is written with, those of its lists not among them."""
+        return frozenset(WORD.findall(bare(self.text).lower()))
+
     def alternatives(self, element: str) -> tuple[str, ...]:
         """The words or phrases an element stands for."""
         return tuple(

@@ -71,7 +71,7 @@ def test_a_phrase_is_looked_for_wherever_its_pattern_finds_it(language: str) -> 
 def test_a_phrase_is_looked_for_only_where_every_word_it_needs_may_stand() -> None:
     phrase = Phrase("we met/spoke ... at the {event}", Signal.MET, {"event": ("workshop",)})
 
-    list(Phrases([phrase]).find("We met and spoke at the station."))
+    list(Phrases([phrase]).find("We are at the workshop."))
     assert "pattern" not in vars(phrase)  # not even compiled
 
     assert list(Phrases([phrase]).find("We met briefly at the workshop."))
