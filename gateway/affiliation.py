@@ -226,5 +226,7 @@ def _says_alumnus(clause: str, institutions: Sequence[Institution]) -> bool:
 
 def fold(text: str) -> str:
     """Lower case without diacritics."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     apart = unicodedata.normalize("NFKD", text.casefold())
     return " ".join("".join(c for c in apart if not unicodedata.combining(c)).replace("’", "'").split())

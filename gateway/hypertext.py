@@ -86,9 +86,10 @@ class _Reader:
         self._breaks = 0
         self._urls: list[str | None] = [None]
         self._cells, self._cell = 0, [0]
+        self._hiding: dict[str, bool] = {}  # pages say the same few styles over and over
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self._hidden or tag in _UNSEEN or _hides(attributes.get("style", "")):
+        if self._hidden or tag in _UNSEEN or self._hides(attributes.get("style", "")):
             self._hidden += 1
             return
         self._break(tag)
@@ -124,6 +125,11 @@ class _Reader:
 
     def close(self) -> None:
         """The parser wants it; there is nothing to hand over."""
+
+    def _hides(self, style: str) -> bool:
+        if style not in self._hiding:
+            self._hiding[style] = _hides(style)
+        return self._hiding[style]
 
     def _break(self, tag: str) -> None:
         if tag in _BLOCKS:

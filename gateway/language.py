@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -52,13 +52,15 @@ class Languages:
             return likely
         return max(scores, key=lambda language: scores[language])
 
-    def _scores(self, text: str) -> Counter[str]:
-        scores: Counter[str] = Counter()
+    def _scores(self, text: str) -> Mapping[str, float]:
+        scores: defaultdict[str, float] = defaultdict(float)
         for word in WORD.findall(text):
-            scores.update(self._words.get(word) or self._words.get(bare(word), {}))
+            said = [self._words.get(word) or self._words.get(bare(word), {})]
             if not word.isascii():
-                for letter in set(word):
-                    scores.update(self._letters.get(letter, {}))
+                said += (self._letters.get(letter, {}) for letter in set(word))
+            for weights in said:
+                for language, weight in weights.items():
+                    scores[language] += weight
         return scores
 
     @cached_property

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import email
 import hashlib
 import re
 import unicodedata
@@ -27,6 +26,7 @@ import mailparser.core
 
 from gateway.errors import Unreadable
 from gateway.model import Mail, Mailbox
+from gateway.structure import message_from
 
 LARGEST = 1024 * 1024  # bytes
 _LINES = 32 * 1024  # the parser asks of each line whether it ends one of the parts around it
@@ -51,6 +51,7 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+")
 _MESSAGE_ID = re.compile(r"<[!-;=?-~]{1,120}@[!-;=?-~]{1,120}>")
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _FOLD = re.compile(r"\r?\n[ \t]?|\r")
+_BARE_RETURN = re.compile(r"\r(?!\n)")
 # Of a text of several lines: what steers a terminal, and what turns the direction of writing.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ASCII_CONTROLS = bytes(code for code in range(128) if _CONTROLS.match(chr(code)))
@@ -70,7 +71,7 @@ def parse(raw: bytes) -> Mail:
     try:
         # Only the fields it is good at: of a whole mail it decodes every part, whatever that costs.
         parsed = mailparser.parse_from_bytes(b"\r\n".join((*_decisive(head), b"", b"")))
-        message = email.message_from_bytes(raw)
+        message = message_from(raw)
         parts = tuple(_walk(message, 0))
         for part in parts:
             _refuse_costly(part.get_content_charset())
@@ -134,7 +135,8 @@ def _within_caps(raw: bytes) -> bytes:
         raise Unreadable(f"a header field larger than {_FIELD_BYTES // 1024} KiB")
     if head.count(b"=?") > _ENCODED_WORDS:
         raise Unreadable(f"more than {_ENCODED_WORDS} encoded words in the header")
-    if raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n") > _LINES:
+    ends = raw.count(b"\n") + raw.count(b"\r")
+    if ends > _LINES and ends - raw.count(b"\r\n") > _LINES:
         raise Unreadable(f"more than {_LINES} lines")
     _check_parts(raw)
     return head
@@ -301,7 +303,7 @@ def _decoded_part(part: Message) -> _Body:
 
 
 def _lines(text: str) -> str:
-    return printable(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return printable(_BARE_RETURN.sub("\n", text))  # which takes away those before a line feed
 
 
 def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:

@@ -170,14 +170,14 @@ def _names_an_event(claim: _Hit) -> bool:
 def _denied(hit: _Hit, text: str, book: Phrasebook) -> bool:
     """Whether a word of negation stands by the phrase; a phrase that holds one itself means what it says."""
     negators = book.bare_negators
-    if not negators.isdisjoint(WORD.findall(bare(hit.phrase.text).lower())):
+    if not negators.isdisjoint(hit.phrase.bare_words):
         return False
     start, end = hit.start, hit.end
     before = _CLAUSE.split(text[max(0, start - 80) : start])[-1].lower()
     behind = _CLAUSE.split(text[end : end + 40])[0].lower() if book.negates_behind else ""
     inside = hit.found[0].lower()
-    for harmless in book.not_negating:
-        before, behind = before.replace(bare(harmless), " "), behind.replace(bare(harmless), " ")
+    for harmless in book.bare_not_negating:
+        before, behind = before.replace(harmless, " "), behind.replace(harmless, " ")
     near = (*WORD.findall(before)[-_BEFORE:], *WORD.findall(inside), *WORD.findall(behind)[:_BEHIND])
     return not negators.isdisjoint(near)
 

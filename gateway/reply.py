@@ -274,5 +274,8 @@ def _packaged() -> Path:
 
 def _line(text: str) -> str:
     """Text as one line without control characters, fit for a header."""
+    line = " ".join(text.split())
+    if line.isprintable():  # nearly every text is; letter by letter it takes a third of rendering
+        return line
     kept = "".join(c if unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp") else " " for c in text)
     return " ".join(kept.split())

@@ -67,7 +67,7 @@ class StockSentences:
         """The stock text if the note is nothing else but greeting, names and signature; `names` folded."""
         if len(note) > _LONGEST:
             return None
-        for pieces in (_PIECE, _PIECE_ACROSS_LINES):
+        for pieces in (_PIECE, _PIECE_ACROSS_LINES) if "\n" in note else (_PIECE,):
             found = self._in_pieces(note, pieces, names)
             if found:
                 return found

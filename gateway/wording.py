@@ -95,14 +95,24 @@ class Phrase:
     hint: str = ""
 
     @cached_property
+    def needs(self) -> tuple[frozenset[str], ...]:
+        """Words of which a text must have one of each for the phrase to be in it; "graph*" where any ending will do."""
+        elements = filter(_is_required, _ELEMENT.findall(self.text))
+        return tuple(words for element in elements if (words := self._first_words(element)))
+
+    @property
     def keys(self) -> frozenset[str]:
-        """Words of which a text must have one for the phrase to be in it; "graph*" where any ending will do."""
-        required = [self._first_words(element) for element in _ELEMENT.findall(self.text) if _is_required(element)]
-        return max(filter(None, required), key=lambda words: min(map(len, words)), default=frozenset({_ANY}))
+        """The longest words of those it needs: what it is looked up by."""
+        return max(self.needs, key=lambda words: min(map(len, words)), default=frozenset({_ANY}))
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         return re.compile(rf"(?<!\w){_sequence(self.text, self)}(?!\w)")
+
+    @cached_property
+    def bare_words(self) -> frozenset[str]:
+        """The words it is written with, those of its lists not among them."""
+        return frozenset(WORD.findall(bare(self.text).lower()))
 
     def alternatives(self, element: str) -> tuple[str, ...]:
         """The words or phrases an element stands for."""
@@ -202,9 +212,10 @@ class Phrases:
     def find(self, text: str) -> Iterator[tuple[Phrase, re.Match[str]]]:
         """Each phrase that stands in a bare text, and where."""
         tried: set[int] = set()
-        for key in self._by_key.keys() & _keys_of(text):
+        words = _keys_of(text)
+        for key in self._by_key.keys() & words:
             for phrase in self._by_key[key]:
-                if id(phrase) not in tried:
+                if id(phrase) not in tried and not any(map(words.isdisjoint, phrase.needs)):
                     tried.add(id(phrase))
                     yield from ((phrase, found) for found in islice(phrase.pattern.finditer(text), _OFTEN))
 
@@ -212,4 +223,4 @@ class Phrases:
 @lru_cache(maxsize=4)  # a note is looked through for several kinds of phrases
 def _keys_of(text: str) -> frozenset[str]:
     words = {_ANY, *WORD.findall(text.lower())}
-    return frozenset(words | {f"{word[:length]}*" for word in words for length in range(2, _KEY + 1)})
+    return frozenset(words | {f"{word[:length]}*" for word in words for length in range(1, _KEY + 1)})

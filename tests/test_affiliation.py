@@ -3,11 +3,18 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.affiliation import Affiliation, Institution, affiliation, speaks_of
+from gateway.affiliation import Affiliation, Institution, affiliation, fold, speaks_of
 
 STUDENT, POSTDOC, ALUMNUS, MEMBER = Affiliation
 LINDENHOF = (Institution.named("Lindenhof University"),)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_letters_are_folded_as_those_with_accents_are(text: str) -> None:
+    assert fold(f"{text} É") == f"{fold(text)} e".strip()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ ROOT = Path(gateway.__file__).parent
 # From the ground up; a module may import from its own floor and from those below.
 FLOORS = (
     ("model", "errors", "events", "settings", "ownership"),
-    ("mail", "hypertext", "cases", "names"),
+    ("mail", "structure", "hypertext", "cases", "names"),
     (
         "networks",
         "provenance",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Unreadable
-from gateway.mail import LARGEST, parse, plain
+from gateway.mail import LARGEST, parse, plain, printable
 from gateway.model import Mailbox
 
 HEAD = (
@@ -211,6 +211,15 @@ def test_a_message_id_that_could_not_be_quoted_is_none() -> None:
 def test_control_characters_do_not_reach_a_body() -> None:
     assert parse(_with(body=b"a\x1b[31mb\x07\tc\r\nd\re")).text == "a[31mb\tc\nd\ne"
     assert parse(_with(body="a\x9bb\u202ec\u2066d\u200fe".encode())).text == "abcd\u200fe"
+
+
+@given(st.text(st.sampled_from("ab\r\n\t\x0b\x85é\u202e")))
+def test_every_line_end_of_a_body_is_a_line_feed(text: str) -> None:
+    ends = text.replace("\r\n", "\n").replace("\r", "\n")
+
+    body = text.encode()
+
+    assert parse(_with(b"Content-Type: text/plain; charset=utf-8", body=body)).text == printable(ends)
 
 
 @given(st.text())

@@ -245,6 +245,12 @@ def test_what_a_page_hides_is_not_read() -> None:
     assert [line.text for line in lines_of(page)] == ["Hello Bob", "next line", "", "far line", "", "cell"]
 
 
+def test_a_style_said_twice_hides_twice_and_another_does_not() -> None:
+    hidden, shown = ('<p style="Display: none">a</p>', '<p style="color: red">b</p>')
+
+    assert [line.text for line in lines_of(hidden + shown + hidden + shown) if line.text] == ["b", "b"]
+
+
 def test_what_a_page_says_steers_no_terminal_and_turns_no_direction_of_writing() -> None:
     (line,) = lines_of("<p>a&#155;31mb&#x202e;c&#8294;d&#27;[2Je\x1b\x9b\u202ef</p>")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from gateway.language import Languages
@@ -9,7 +11,7 @@ from gateway.model import Kind, NoteKind, Notification, Signal
 from gateway.note import Reader
 from gateway.phrasebook import Phrasebook, phrasebooks
 from gateway.thesaurus import topic_phrases
-from gateway.wording import Phrase, Phrases
+from gateway.wording import Phrase, Phrases, bare
 
 READ = ("de", "en", "es", "fr", "it", "nl", "pt")
 EVERY = tuple(phrasebooks())
@@ -40,6 +42,41 @@ def test_every_phrase_can_be_found_by_a_word_and_matches_no_empty_text(language:
         assert not phrase.pattern.search(""), phrase.text
 
 
+HOLES = {"NAME": "Ada", "WORD": "any", "NUMBER": "12", "YEAR": "2014", "PERCENT": "40 %", "MONEY": "20 euro"}
+
+
+def written_out(phrase: Phrase) -> Iterator[str]:
+    """Texts a phrase is made for: each of its choices once, beside the first of all others."""
+    elements = [element for element in phrase.text.split() if not element.startswith(("[", "!")) and "]" not in element]
+    choices = [
+        [HOLES.get(choice, choice.replace("*", "en")) for choice in phrase.alternatives(element.partition("!")[0])]
+        if element not in ("^", "...", "?")
+        else ["?" if element == "?" else ""]
+        for element in elements
+    ]
+    for place, chosen in enumerate(choices):
+        for choice in chosen:
+            yield " ".join([*(one[0] for one in choices[:place]), choice, *(one[0] for one in choices[place + 1 :])])
+
+
+@pytest.mark.parametrize("language", READ)
+def test_a_phrase_is_looked_for_wherever_its_pattern_finds_it(language: str) -> None:
+    texts = [(phrase, bare(text)) for phrase in phrases(phrasebooks()[language]) for text in written_out(phrase)]
+    standing = [(phrase, text) for phrase, text in texts if phrase.pattern.search(text)]
+
+    assert len(standing) > len(texts) / 2
+    assert [text for phrase, text in standing if not any(Phrases([phrase]).find(text))] == []
+
+
+def test_a_phrase_is_looked_for_only_where_every_word_it_needs_may_stand() -> None:
+    phrase = Phrase("we met/spoke ... at the {event}", Signal.MET, {"event": ("workshop",)})
+
+    list(Phrases([phrase]).find("We are at the workshop."))
+    assert "pattern" not in vars(phrase)  # not even compiled
+
+    assert list(Phrases([phrase]).find("We met briefly at the workshop."))
+
+
 @pytest.mark.parametrize("language", EVERY)
 def test_every_stock_sentence_is_stock_in_its_language(language: str) -> None:
     reader = Reader(("Clara Norden",), ())
@@ -60,6 +97,7 @@ def test_a_phrasebook_tells_its_own_language(language: str) -> None:
 @pytest.mark.parametrize(
     ("phrase", "text", "expected"),
     [
+        ("an a* day", "an April day", ["an April day"]),
         ("we met/spoke", "First we met, then we spoke.", ["we met", "we spoke"]),
         ("we [really] met", "We really met! we met", ["We really met", "we met"]),
         ("recommend*", "She recommends and recommended it", ["recommends", "recommended"]),

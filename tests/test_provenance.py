@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from functools import cache
 
+import authres
 import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from gateway import provenance
 from gateway.errors import DnsAway
 from gateway.mail import parse
 from gateway.model import Authentic
@@ -116,6 +121,51 @@ def test_a_mail_of_the_owners_is_theirs_if_their_server_says_they_were_logged_in
     head: tuple[str, ...], body: list[str], outcome: Authentic
 ) -> None:
     assert verdict(*head, body=body) is outcome
+
+
+PIECES = (
+    *(MX, " ", "\t", "\n ", ";", "; ", "=", ".", "/", "@", "1", "2", "none", "dkim", "=pass", "dkim=pass", "spf=fail"),
+    *(
+        " header.d=linkedin.com",
+        ' header.b="a b"',
+        " smtp.mailfrom=a@b.example",
+        " reason=",
+        '"',
+        "\\",
+        "\\(",
+        "(",
+        ")",
+    ),
+    *("(google.com: a (nested) note)", " policy.dmarc=none", "DKIM=Pass", "ü", "\x00", " x-more=yes"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+@settings(max_examples=500, deadline=None)
+def test_a_line_is_read_as_authres_reads_it(written: str) -> None:
+    for value in (written.strip(), f"{MX}; {PASS}{written}".strip()):
+        try:
+            header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
+        except (authres.core.AuthResError, authres.core.SyntaxError, ValueError, IndexError):
+            header = None
+        theirs = header and (str(header), [str(result) for result in header.results])
+
+        read = [(str(one), [str(result) for result in one.results]) for one in _read(value)]
+        assert read == ([theirs] if theirs else [])
+
+
+def _read(value: str) -> Iterator[authres.AuthenticationResultsHeader]:
+    return (header for _, header, _ in provenance._lines([("Authentication-Results", value)]))
+
+
+def test_a_pattern_is_put_together_once() -> None:
+    provenance._pattern.cache_clear()
+    list(_read(f"{MX}; {PASS}; {PASS}"))
+    patterns = provenance._pattern.cache_info().misses
+
+    list(_read(f"{MX}; {PASS}; {PASS}"))
+
+    assert 0 < patterns == provenance._pattern.cache_info().misses
 
 
 def test_a_line_below_the_border_was_there_before_and_counts_for_nothing() -> None:

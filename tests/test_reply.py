@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import BadTemplate
 from gateway.model import Channel, Decision, Findings, Reply, Verdict
 from gateway.policy import compile_policy
-from gateway.reply import LONGEST_SHORT, Replies, Voice
+from gateway.reply import LONGEST_SHORT, Replies, Voice, _line
 from gateway.rules import Group, PolicySettings, Rule, preset_names
 from gateway.salutation import Salutation, salutation
 from tests.findings import invitation
@@ -41,6 +41,13 @@ def replies_of(
         groups=groups,
     )
     return Replies(Voice("Olive Owner", contact, language, answer_in), policy, folder)
+
+
+@given(st.text() | st.text(st.sampled_from("a \n\t\x1c\x85\u00a0\u00ad\u200b\u2028é")))
+def test_a_line_holds_no_control_character_and_all_else(text: str) -> None:
+    unfit = ("Cc", "Cf", "Zl", "Zp")
+
+    assert _line(text) == " ".join("".join(" " if unicodedata.category(c) in unfit else c for c in text).split())
 
 
 def decline(template: str | None = "previous-interaction") -> Decision:

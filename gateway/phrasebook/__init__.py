@@ -60,6 +60,10 @@ class Phrasebook(Section):
         return frozenset(map(bare, self.negators))
 
     @cached_property
+    def bare_not_negating(self) -> tuple[str, ...]:
+        return tuple(map(bare, self.not_negating))
+
+    @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every word of the phrases: tells the language of a note too short for common words."""
         phrases = (phrase.text for phrase in self._all_phrases())
