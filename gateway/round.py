@@ -268,11 +268,8 @@ class Round:
             last = 0
         if selected.uidnext - 1 == last:
             return  # nothing came since; a server that does not tell its next UID says 0
-        found = sorted(
-            {
-                *session.look(self._wanted(), since_uid=last + 1),
-                *session.look(commands.SEARCH, since_uid=last + 1, senders=self.config.me.addresses),
-            }
+        found = session.look(
+            self._wanted(), since_uid=last + 1, senders=self.config.me.addresses, of_senders=commands.SEARCH
         )
         for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()

@@ -145,13 +145,22 @@ class Session:
 
     # Looking and fetching
 
-    def look(self, criteria: Sequence[tuple[str, ...]], *, since_uid: int, senders: Collection[str] = ()) -> list[int]:
+    def look(
+        self,
+        criteria: Sequence[tuple[str, ...]],
+        *,
+        since_uid: int,
+        senders: Collection[str] = (),
+        of_senders: Sequence[tuple[str, ...]] = (),
+    ) -> list[int]:
         """UIDs from since_uid on of mails for which at least one criterion, a search key and its values, holds.
 
-        Where senders are named, of mails from one of these addresses alone.
+        Of mails from one of the senders, an address each, one `of_senders` is enough as well.
         """
-        every = [_terms(criteria), _terms([("FROM", sender) for sender in senders])]
-        return self._search(" ".join(_any_of(terms) for terms in every if terms), since_uid) if every[0] else []
+        terms = _terms(criteria)
+        if senders and of_senders:
+            terms.append(f"({_any_of(_terms([('FROM', sender) for sender in senders]))} {_any_of(_terms(of_senders))})")
+        return self._search(_any_of(terms), since_uid) if terms else []
 
     def uids(self, *, since: int) -> list[int]:
         """All UIDs of the selected folder from `since` on."""
