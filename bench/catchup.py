@@ -2,8 +2,9 @@
 
     python -m bench.catchup [MAILS]
 
-Starts a Dovecot of its own. One mail in ten is a notification with 60 kB of HTML. The people index is made before, as
-it is once an owner: bench.people measures it.
+Starts a Dovecot of its own. One mail in ten is a notification with 60 kB of HTML. All begin with a connection to make
+and end when the mails are moved, over TLS. The people index is made before, as it is once an owner: bench.people
+measures it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from tempfile import TemporaryDirectory
 
 from bench import peers
 from bench.delay import delayed
-from bench.mailbox import SHARE, lay_out, mailbox
-from bench.measure import Measure, at_most, faster, report, slower
+from bench.mailbox import SHARE, lay_out, left, mailbox
+from bench.measure import Measure, at_most, beside, faster, report, slower, tell
 from bench.peers import Job, Peer
 from tests.certificates import HOST
 from tests.notifications import MX
@@ -30,6 +31,8 @@ from tests.servers import Dovecot, running
 ROUNDS = 3
 _SMALL, _USUAL, _LARGE = 1_000, 10_000, 50_000
 _ROUND_TRIP = 0.02  # seconds
+_BATCH = 200  # mails
+_COMMANDS = 15  # for so many notifications: sizes, bodies, papers, marks and moves, in sets
 _CONFIG = """\
 [me]
 name = "Ada Miller"
@@ -50,7 +53,7 @@ password = {{ file = "password" }}
 
 
 def ours(job: Job) -> dict[str, float]:
-    """Seconds of the first round and of one with nothing to do, and the memory it took, in a process of its own."""
+    """What bench.one_round found of rsvpd, in a process of its own."""
     (job.folder / "password").write_text(job.login.password)
     config = job.folder / "ada.toml"
     config.write_text(_CONFIG.format(mx=MX, host=HOST, job=job))
@@ -81,65 +84,95 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def job(self) -> Job:
+    def _job(self) -> Job:
         self._turn += 1
         folder = self._folder / str(self._turn)
         folder.mkdir()
         return Job(self._server, mailbox(self._server, self._mails), self._port, folder)
 
-    def measured(self, others: Sequence[Peer], rounds: int) -> dict[str, float]:
-        """Medians by name, everybody taking turns in each round."""
-        taken: defaultdict[str, list[float]] = defaultdict(list)
-        for _ in range(rounds):
-            for peer in others:
-                taken[peer.__name__].append(peer(self.job()))
-            for name, value in ours(self.job()).items():
-                taken[name].append(value)
-        return {name: statistics.median(values) for name, values in taken.items()}
+    def round(self, others: Sequence[Peer], taken: dict[str, list[float]]) -> None:
+        """Everybody in turn, each with a mailbox of their own."""
+        for peer in others:
+            job = self._job()
+            taken[peer.__name__].append(peer(job))
+            self._all_are_moved(job, peer.__name__)
+            tell(f"  {self.number:,} mails: {peer.__name__} {taken[peer.__name__][-1]:.2f} s")
+        job = self._job()
+        for name, value in ours(job).items():
+            taken[name].append(value)
+        self._all_are_moved(job, "rsvpd")
+        tell(f"  {self.number:,} mails: rsvpd {taken['first'][-1]:.2f} s, {taken['memory'][-1]:.0f} MB")
+
+    def _all_are_moved(self, job: Job, who: str) -> None:
+        """Who does less has no time to be compared with."""
+        expected, found = self.number - self.number // SHARE, left(self._server, job.login)
+        assert found == expected, f"{who} left {found} mails in the inbox instead of {expected}"
+
+
+def measured(stages: Sequence[Stage], others: Sequence[Peer], rounds: int = ROUNDS) -> list[dict[str, float]]:
+    """Medians by name for each stage, all taking turns in each round."""
+    taken: list[defaultdict[str, list[float]]] = [defaultdict(list) for _ in stages]
+    for turn in range(rounds):
+        # Who comes first finds the machine as the last one left it: not the same each time.
+        order = [*others[turn % len(others) :], *others[: turn % len(others)]]
+        for stage, values in zip(stages, taken, strict=True):
+            stage.round(order, values)
+    return [{name: statistics.median(found) for name, found in values.items()} for values in taken]
 
 
 def measures() -> Iterator[Measure]:
-    with Stage(_SMALL) as stage:
-        small = stage.measured([peers.raw], ROUNDS)
+    """10,000 mails, and everybody who can go through them."""
+    others = [peers.raw, peers.naive, peers.imap_tools, peers.imapautofiler, peers.imapfilter, peers.sieve_filter]
     with Stage(_USUAL) as stage:
-        everybody = [
-            peers.raw,
-            peers.naive,
-            peers.imap_tools,
-            peers.imapautofiler,
-            peers.imapfilter,
-            peers.sieve_filter,
-        ]
-        usual = stage.measured(everybody, ROUNDS)
-    with Stage(_LARGE) as stage:
-        large = stage.measured([peers.raw, peers.imapautofiler], 1)
-    with Stage(_SMALL, round_trip=_ROUND_TRIP) as stage:
-        far = stage.measured([peers.raw, peers.imapautofiler], ROUNDS)
-    yield from of_size(_USUAL, usual)
-    yield faster("catch-up 10,000: beside imapautofiler", usual["first"], usual["imapautofiler"], "s", 4)
-    yield faster("catch-up 10,000: beside the naive loop", usual["first"], usual["naive"], "s", 12)
+        (found,) = measured([stage], others)
+    yield from of_size(_USUAL, found)
+    yield faster("catch-up 10,000: beside imapautofiler", found["first"], found["imapautofiler"], "s", 4)
+    yield faster("catch-up 10,000: beside the naive loop", found["first"], found["naive"], "s", 12)
     for name in ("imap_tools", "imapfilter", "sieve_filter"):
-        yield faster(f"catch-up 10,000: beside {name.replace('_', '-')}", usual["first"], usual[name], "s", 0)
-    yield from of_size(_LARGE, large)
-    yield faster("catch-up 50,000: beside imapautofiler", large["first"], large["imapautofiler"], "s", 12)
-    yield faster("catch-up 1,000 at 20 ms: beside imapautofiler", far["first"], far["imapautofiler"], "s", 30)
-    each = small["first"] / _SMALL, large["first"] / _LARGE
+        yield beside(f"catch-up 10,000: beside {name.replace('_', '-')}", found["first"], found[name], "s")
+
+
+def far() -> Iterator[Measure]:
+    """1,000 mails on a server that is far away."""
+    with Stage(_SMALL, round_trip=_ROUND_TRIP) as stage:
+        (found,) = measured([stage], [peers.raw, peers.imapautofiler, peers.imap_tools])
+    yield faster("catch-up 1,000 at 20 ms: beside imapautofiler", found["first"], found["imapautofiler"], "s", 30)
+    yield beside("catch-up 1,000 at 20 ms: beside imap-tools", found["first"], found["imap_tools"], "s")
+    yield beside("catch-up 1,000 at 20 ms: beside the raw protocol", found["first"], found["raw"], "s")
+
+
+def large() -> Iterator[Measure]:
+    """50,000 mails, and beside them a fiftieth of it."""
+    with Stage(_SMALL) as one, Stage(_LARGE) as other:
+        small, found = measured([one, other], [peers.raw, peers.imapautofiler])
+    yield from of_size(_LARGE, found)
+    yield faster("catch-up 50,000: beside imapautofiler", found["first"], found["imapautofiler"], "s", 12)
+    each = small["first"] / _SMALL, found["first"] / _LARGE
     yield slower("catch-up: cost a mail, 50,000 beside 1,000", each[1] * 1000, each[0] * 1000, "ms", 1.3)
+    yield slower("catch-up: memory, 50,000 beside 1,000", found["memory"], small["memory"], "MB", 1.1)
 
 
 def of_size(number: int, found: dict[str, float]) -> Iterator[Measure]:
     """What is asked of a mailbox of any size."""
-    title = f"catch-up {number:,}"
-    extra = (found["first"] - found["raw"]) / (number // SHARE) * 1000
+    title, matches = f"catch-up {number:,}", number // SHARE
+    extra = (found["first"] - found["raw"]) / matches * 1000
+    yield Measure(
+        f"{title}: in all", found["first"], "s", None, floor=found["raw"], ratio=found["first"] / found["raw"]
+    )
     yield at_most(f"{title}: above the floor, a notification", extra, "ms", 2.5, floor=found["raw"])
     yield at_most(f"{title}: memory", found["memory"], "MB", 90)
-    yield slower(f"{title}: a round with nothing to do", found["idle"] * 1000, found["poll"] * 1000, "ms", 3)
+    # Every batch is fetched and moved: two commands.
+    commands = found["commands"] / (matches / _BATCH)
+    yield at_most(f"{title}: commands for 200 notifications", commands, "", _COMMANDS, floor=2)
+    yield slower(f"{title}: a restart with nothing to do", found["restart"] * 1000, found["bare"] * 1000, "ms", 3)
+    yield slower(f"{title}: a poll with nothing to do", found["poll"] * 1000, found["search"] * 1000, "ms", 3)
+    yield slower(f"{title}: a whole round with nothing to do", found["round"] * 1000, found["search"] * 1000, "ms", 3)
 
 
 def main() -> None:
     number = int(sys.argv[1]) if len(sys.argv) > 1 else _USUAL
     with Stage(number) as stage:
-        found = stage.measured([peers.raw], ROUNDS)
+        (found,) = measured([stage], [peers.raw])
     for name, value in found.items():
         print(f"{name:10}{value:10.3f}")
     report(list(of_size(number, found)))

@@ -23,6 +23,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from bench.measure import resident
 from tests.certificates import HOST
 from tests.notifications import MX, linkedin
 from tests.servers import Dovecot, running
@@ -169,12 +170,6 @@ class Connects:
             self.peak = max(self.peak, self.stage.connected - self.stage.logged_in)
 
 
-def memory(pid: int) -> float:
-    """Resident memory of a process, MB."""
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1000
-
-
 def cpu(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -206,7 +201,7 @@ def measured(stage: Stage, *, seconds: float = 60.0) -> Iterator[Figure]:
         with Connects(stage).sampled() as connects:
             yield Figure("all logged in for the first time after", settle(stage, pid), "s")
         yield Figure("connections being made at once, at most", connects.peak, "")
-        yield Figure("memory of the service", memory(pid), "MB", MOST_MEMORY)
+        yield Figure("memory of the service", resident(pid), "MB", MOST_MEMORY)
         before = cpu(pid)
         time.sleep(seconds)
         yield Figure("processor while nothing happens", 100 * (cpu(pid) - before) / seconds, "%", MOST_CPU)
@@ -214,7 +209,7 @@ def measured(stage: Stage, *, seconds: float = 60.0) -> Iterator[Figure]:
         yield Figure("a mail is decided after, median", statistics.median(waits), "s", MOST_WAIT)
         yield Figure("a mail is decided after, at most", max(waits), "s", MOST_WAIT)
         yield from away_and_back(stage, pid)
-        yield Figure("memory of the service after all that", memory(pid), "MB", MOST_MEMORY)
+        yield Figure("memory of the service after all that", resident(pid), "MB", MOST_MEMORY)
 
 
 def heard(stage: Stage) -> Iterator[float]:
@@ -222,8 +217,13 @@ def heard(stage: Stage) -> Iterator[float]:
     chance = Random(20261124)
     for number, login in enumerate(chance.sample(stage.logins, min(LETTERS, len(stage.logins)))):
         before = stage.decided(login)
-        stage.server.deliver(login, linkedin(f"Nina Newcomer{number}"))
+        stage.server.deliver(login, invitation(login, number))
         yield until(lambda login=login, before=before: stage.decided(login) > before, "a decision")  # type: ignore[misc]
+
+
+def invitation(login: Login, number: int) -> bytes:
+    """One to this owner: what was sent to somebody else is put aside with half of the work."""
+    return linkedin(f"Nina Newcomer{chr(97 + number % 26)}", to=f"Ada Miller <{login.user}>")
 
 
 def away_and_back(stage: Stage, pid: int) -> Iterator[Figure]:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import event
 
-from bench.arrival import Scene
+from bench.arrival import Scene, until
 from bench.judging import notification
 from bench.measure import Measure, at_most, slower
 from gateway.config import load
@@ -25,6 +25,7 @@ from gateway.watches import now, watch
 from tests.notifications import old_linkedin
 
 _MAILS, _ROUNDS = 400, 3
+_INTAKE = 2  # commits: of the mail itself, and of how far the folder has been read
 
 
 def measures() -> Iterator[Measure]:
@@ -42,7 +43,7 @@ def measures() -> Iterator[Measure]:
     # 60 % of the rate is 1/0.6 of the time.
     yield slower("intake: a mail in a commit of its own", value / _MAILS * 1e3, floor / _MAILS * 1e3, "ms", 1 / 0.6)
     with Scene.set() as scene:
-        yield at_most("answering: commits beyond intake", _commits_of_an_answer(scene), "", 2)
+        yield at_most("answering: commits beyond intake", statistics.median(_commits_of_answers(scene)), "", 2)
 
 
 def _bare(path: Path, mails: list[bytes]) -> float:
@@ -57,17 +58,19 @@ def _bare(path: Path, mails: list[bytes]) -> float:
         return time.perf_counter() - began
 
 
-def _commits_of_an_answer(scene: Scene) -> int:
+def _commits_of_answers(scene: Scene) -> Iterator[int]:
+    """How many commits there are from a mail's delivery until its answer is sent and filed; each is an fsync."""
     os.environ["STATE_DIRECTORY"] = str(scene.folder / "state")
     watched = watch(load(scene.config))
     work = watched.round
     work.run()  # all that a first round does besides
-    scene.dovecot.deliver(scene.login, old_linkedin("Olga Stranger", "olga@somewhere.example"))
     commits: list[object] = []
     event.listen(work.journal.store.engine, "commit", commits.append)
-    while not scene.server.delivered:
-        work.run()
-    intake = 2  # the mail itself, and how far the folder has been read
-    watched.round.close()
+    for turn in range(_ROUNDS):
+        address = f"olga{turn}@somewhere.example"
+        scene.dovecot.deliver(scene.login, old_linkedin(f"Olga Stranger{'abc'[turn]}", address))
+        commits.clear()
+        until(lambda address=address: bool(work.run() and scene.answered(address)), "the answer")  # type: ignore[misc]
+        yield len(commits) - _INTAKE
+    work.close()
     watched.lock.release()
-    return len(commits) - intake

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,28 +19,49 @@ _WORDS = "minutes draft agenda lunch harbour tide figure table review letter cha
 
 
 def mails(number: int) -> Iterator[bytes]:
-    """Notifications of as many people, between ordinary mail of 1 to 60 kB."""
+    """Notifications of as many people, between letters, newsletters and mails with a file of up to a megabyte."""
     chance = Random(_SEED)
     for place in range(number):
         if place % SHARE == 0:
             yield notification(text=True, name=f"Bob Stranger{_letters(place)}", slug=f"bob-{place}")
         else:
-            yield _ordinary(chance, place)
+            (kind,) = chance.choices((_letter, _newsletter, _with_file), weights=(87, 10, 3))
+            yield kind(chance, place)
 
 
 def _letters(number: int) -> str:
     return "".join(chr(ord("a") + int(digit)) for digit in f"{number:06}")
 
 
-def _ordinary(chance: Random, place: int) -> bytes:
-    words = " ".join(chance.choices(_WORDS, k=150))
-    lines = "\r\n".join(words[start : start + 70] for start in range(0, len(words), 70))
-    pages = min(int(chance.paretovariate(1.2)), 60)
+def _head(chance: Random, place: int, kind: str) -> str:
     return (
         f"From: Person {place % 500} <p{place % 500}@firm{place % 97}.example>\r\nTo: Ada Miller <ada@example.org>\r\n"
         f"Date: Mon, 03 Mar 2025 10:{place % 60:02}:00 +0000\r\nSubject: {chance.choice(_WORDS)} {place}\r\n"
-        f"Message-ID: <{place}@firm{place % 97}.example>\r\n\r\n" + f"{lines}\r\n" * pages
-    ).encode()
+        f"Message-ID: <{place}@firm{place % 97}.example>\r\nMIME-Version: 1.0\r\nContent-Type: {kind}\r\n"
+    )
+
+
+def _lines(chance: Random) -> str:
+    words = " ".join(chance.choices(_WORDS, k=150))
+    return "".join(f"{words[start : start + 70]}\r\n" for start in range(0, len(words), 70))
+
+
+def _letter(chance: Random, place: int) -> bytes:
+    pages = min(int(chance.paretovariate(1.2)), 60)
+    return f"{_head(chance, place, 'text/plain')}\r\n{_lines(chance) * pages}".encode()
+
+
+def _newsletter(chance: Random, place: int) -> bytes:
+    rows = f'<tr><td style="padding:0 24px">{_lines(chance)}</td></tr>\r\n' * chance.randint(20, 60)
+    return f"{_head(chance, place, 'text/html')}\r\n<html><body><table>{rows}</table></body></html>\r\n".encode()
+
+
+def _with_file(chance: Random, place: int) -> bytes:
+    file = base64.encodebytes(chance.randbytes(chance.randint(20_000, 700_000))).replace(b"\n", b"\r\n")
+    text = f"--b\r\nContent-Type: text/plain\r\n\r\n{_lines(chance)}--b\r\n"
+    kind = "Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    head = _head(chance, place, 'multipart/mixed; boundary="b"')
+    return f"{head}\r\n{text}{kind}".encode() + file + b"--b--\r\n"
 
 
 def lay_out(folder: Path, number: int) -> Path:
@@ -63,3 +85,9 @@ def mailbox(server: Dovecot, maildir: Path) -> Login:
     with server.client(login) as client:  # the index of the server is made at the first look
         client.fetch(client.search(["NOT", "FROM", "nobody.example"]), ["RFC822.SIZE"])
     return login
+
+
+def left(server: Dovecot, login: Login) -> int:
+    """How many mails are left in the inbox."""
+    with server.client(login) as client:
+        return len(client.search(["UNDELETED"]))

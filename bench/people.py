@@ -80,7 +80,7 @@ def write(folder: Path, mails: int, contacts: int) -> tuple[EvidenceFiles, list[
 
 def measures() -> Iterator[Measure]:
     """The index out of a mailbox of 100,000 mails, and out of files with the contacts in a process of its own."""
-    floor, taken = records.built(_MAILS, rounds=1)
+    floor, taken = records.built(_MAILS)
     yield slower("people: index of 100,000 mails, beside their headers", taken, floor, "s", 2)
     printed = subprocess.run([sys.executable, "-m", "bench.people"], capture_output=True, text=True, check=True).stdout
     yield at_most(

@@ -26,7 +26,7 @@ from functools import partial
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from gateway import smtp, systemd, turns
+from gateway import heap, smtp, systemd, turns
 from gateway.config import Config, Lmtp
 from gateway.errors import BadConfig, JournalFailed, LeaseLost, ListenFailed, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
@@ -527,6 +527,7 @@ def serve_table(
 
 
 def _run(service: Service, metrics: tuple[str, int] | None) -> None:
+    heap.keep_one()
     heed_signals(service)
     # systemd's watchdog ends with SIGABRT, and the log, standard error, shall say where each thread was.
     faulthandler.enable(2)

@@ -45,7 +45,7 @@ FLOORS = (
     ("config",),
     (
         *("evidence", "journal", "imap", "lmtp", "smtp", "dns", "tls"),
-        *("secrecy", "archive", "systemd", "oauth", "grants", "background", "heartbeat"),
+        *("secrecy", "archive", "systemd", "oauth", "grants", "background", "heartbeat", "heap"),
     ),
     ("blindness",),
     ("pipeline", "conversation", "digest", "reading", "replay", "page", "card"),

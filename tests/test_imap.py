@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -556,3 +557,21 @@ def test_a_server_that_was_restarted_serves_a_new_session(own_dovecot: Callable[
 
     with session(server, login) as opened:
         assert opened.uids(since=1) == [1]
+
+
+def test_a_connection_that_waits_keeps_no_more_than_a_line(dovecot: Dovecot) -> None:
+    login = dovecot.user()
+    with session(dovecot, login) as opened:
+        if sys.version_info < (3, 14):
+            assert sys.getsizeof(opened._client._imap.file) < 2048  # with its buffer
+
+
+def test_what_is_longer_than_the_buffer_is_read_whole(dovecot: Dovecot) -> None:
+    login = dovecot.user()
+    raw = mail(1, size=300_000)
+    dovecot.deliver(login, raw)
+
+    with session(dovecot, login) as opened:
+        (found,) = opened.fetch(opened.uids(since=1), largest=1_000_000)
+
+    assert found.raw.count(b"x" * 300_000) == 1

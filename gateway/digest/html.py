@@ -10,9 +10,9 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import css_inline
 from markupsafe import Markup
 
 from gateway.commands.verbs import Verb
@@ -21,6 +21,9 @@ from gateway.digest.facts import WeekCount
 from gateway.digest.items import Item, Section
 from gateway.digest.words import Words
 from gateway.model import AnswerLink, Verdict
+
+if TYPE_CHECKING:
+    import css_inline
 
 LARGEST = 98_000  # bytes; some mail programs cut off what is over 100 kB
 _TONES = {Verdict.ACCEPT: "accept", Verdict.HUMAN: "needs", Verdict.DECLINE: "quiet"}
@@ -42,6 +45,8 @@ def _inlined(page: str) -> str:
 
 @cache
 def _inliner() -> css_inline.CSSInliner:
+    import css_inline  # 3 MB, and needed once a week
+
     return css_inline.CSSInliner(load_remote_stylesheets=False, minify_css=True)
 
 

@@ -19,6 +19,7 @@ from imapclient.exceptions import (
     ProtocolError,
 )
 from imapclient.imapclient import _parse_untagged_response
+from imapclient.tls import IMAP4_TLS
 from pydantic import SecretStr
 
 from gateway import tls
@@ -27,10 +28,21 @@ from gateway.errors import MailboxFailed
 from gateway.secrecy import without
 
 _TIMEOUT = SocketTimeout(connect=15, read=60)  # seconds
+_BUFFER = 1024  # bytes of what a connection reads ahead
 _UNFIT = re.compile(r"[^ -~]")
 _TEMPORARY = re.compile(
     r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]|temporar|try again|too many|rate limit", re.IGNORECASE
 )
+
+
+class _Wire(IMAP4_TLS):  # type: ignore[misc]
+    """imaplib's connection, with a buffer that is small enough to be kept by a thousand who only wait."""
+
+    def open(self, host: str = "", port: int = 993, timeout: float | None = None) -> None:
+        super().open(host, port, timeout)
+        # Nothing has been read yet. What is long is read past the buffer, and TLS has one of its own while it is.
+        if sys.version_info < (3, 14):  # where imaplib's file is no longer for others to set
+            self.file = self.sock.makefile("rb", _BUFFER)
 
 
 class Client(IMAPClient):  # type: ignore[misc]
@@ -50,6 +62,11 @@ class Client(IMAPClient):  # type: ignore[misc]
         self.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not implicit:
             self.starttls(context)
+
+    def _create_IMAP4(self) -> Any:  # noqa: N802 imapclient's
+        if self.ssl:
+            return _Wire(self.host, self.port, self.ssl_context, self._timeout.connect)
+        return super()._create_IMAP4()
 
     def hang_up(self) -> None:
         """End the connection without waiting for an answer."""
