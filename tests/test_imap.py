@@ -234,9 +234,9 @@ def test_a_look_finds_what_came_since_from_any_of_the_senders(dovecot: Dovecot, 
 
         assert looks == [[1, 3, 4], [3, 4], [4], [], []]
         assert opened.look((), since_uid=1) == []
-        number = (("SUBJECT", "number 2"), ("SUBJECT", "number 4"))
-        assert opened.look((), since_uid=1, senders=("b@other.example",), of_senders=number) == [2]
-        also = opened.look(senders[1:], since_uid=1, senders=("b@other.example", "d@one.example"), of_senders=number)
+        subjects = (("SUBJECT", "number 2"), ("SUBJECT", "number 4"))
+        assert opened.look((), since_uid=1, senders=("b@other.example",), of_senders=subjects) == [2]
+        also = opened.look(senders[1:], since_uid=1, senders=("b@other.example", "d@one.example"), of_senders=subjects)
         assert also == [2, 3, 4]
         assert opened.uids(since=3) == [3, 4]
 

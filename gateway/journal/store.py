@@ -184,11 +184,12 @@ def _engine_of_file(place: URL) -> Engine:
     model = _model()
     # As a create_engine() for each would make them; alone it takes 450 kB an owner.
     arguments, options = model.dialect.create_connect_args(place)
-    pool = QueuePool(lambda: model.dialect.connect(*arguments, **options))
-    engine = Engine(pool, model.dialect, place, execution_options=model.get_execution_options())
-    event.listen(engine, "connect", _durable)
-    event.listen(engine, "begin", _begin_immediate)
-    return engine
+    pool = QueuePool(lambda: _durable(model.dialect.connect(*arguments, **options)))
+    return _File(pool, model.dialect, place, execution_options=model.get_execution_options())
+
+
+class _File(Engine):
+    """An owner's file; all of them begin transactions in the same way, and a listener each would take 5 kB."""
 
 
 @functools.cache
@@ -218,7 +219,7 @@ def _make(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o600))
 
 
-def _durable(connection: Any, _record: Any) -> None:
+def _durable(connection: Any) -> Any:
     # SQLAlchemy is told to begin transactions itself (below); the driver must not.
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -228,6 +229,7 @@ def _durable(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={_BUSY}")
     cursor.close()
+    return connection
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -241,6 +243,8 @@ def _begin_immediate(connection: Connection) -> None:
     # A transaction that reads first and writes later would otherwise fail when another wrote in between.
     driver.execute("BEGIN IMMEDIATE")
 
+
+event.listen(_File, "begin", _begin_immediate)
 
 _LAST_HASH = select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
 _HAPPENED = insert(events)
