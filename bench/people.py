@@ -13,20 +13,23 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import records
 from bench.measure import Measure, at_most, slower
-from gateway.config import EvidenceFiles, Me
+from gateway.config import Config, EvidenceFiles, Me
 from gateway.evidence import gather
+from gateway.imap import connect
 from gateway.journal.index import PeopleIndex
 from gateway.journal.store import open_file
 from gateway.model import Note, NoteKind, Person
 from gateway.people import Index, MemoryIndex, look_up
+from tests.certificates import HOST
+from tests.servers import Dovecot, running
 
 ME = Me(name="Mira Castellan", addresses=("mira@castellan.example",))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,7 +37,7 @@ _GIVEN = "Ada Björn Chiara Daan Elif Farid Grażyna Hannes Ines Jürgen Kateři
 _STARTS = "Ab Bel Cor Dun El Fal Gar Hol Ir Jas Kel Lor Mar Nor Os Pel Quin Ros Sal Tor Ul Ver Wal Xan Yor Zel".split()  # noqa: SIM905
 _MIDDLES = "an be cha do er fi gu ha in ko li mo ne ol pa ri sa ti un va".split()  # noqa: SIM905
 _ENDS = "berg dahl fort gate holm kamp land mont nova quist rath stein thorpe vale wick".split()  # noqa: SIM905
-_MAILS = 100_000
+_MAILS, _CONTACTS = 100_000, 5_000
 _NOTE = Note(NoteKind.DEFAULT, None)
 
 
@@ -62,7 +65,7 @@ def mbox(seed: random.Random, crowd: list[tuple[str, str]], number: int, *, sent
 
 def write(folder: Path, mails: int, contacts: int) -> tuple[EvidenceFiles, list[tuple[str, str]]]:
     seed = random.Random(20260101)
-    crowd = people(seed, max(mails // 5, 1))
+    crowd = people(seed, max(mails // 5, contacts))
     for name, sent in (("sent.mbox", True), ("inbox.mbox", False)):
         with (folder / name).open("w", encoding="utf-8") as file:
             file.writelines(mbox(seed, crowd, mails // 2, sent=sent))
@@ -79,14 +82,40 @@ def write(folder: Path, mails: int, contacts: int) -> tuple[EvidenceFiles, list[
 
 
 def measures() -> Iterator[Measure]:
-    """The index out of a mailbox of 100,000 mails, and out of files with the contacts in a process of its own."""
-    floor, taken = records.built(_MAILS, rounds=1)
-    yield slower("people: index of 100,000 mails, beside their headers", taken, floor, "s", 2)
+    """The index out of a mailbox and an address book, and out of files in a process of its own."""
+    floor, taken = built(_MAILS, _CONTACTS)
+    yield slower(f"people: index of {_MAILS} mails and {_CONTACTS} contacts, beside the headers", taken, floor, "s", 2)
     printed = subprocess.run([sys.executable, "-m", "bench.people"], capture_output=True, text=True, check=True).stdout
     yield at_most(
         "people: look-up, median", float(_found(r"look-up of people of the crowd: median ([\d.]+)", printed)), "ms", 1
     )
     yield at_most("people: memory", float(_found(r"after building: (\d+)", printed)), "MB", 150)
+
+
+def built(mails: int, contacts: int) -> tuple[float, float]:
+    """Seconds of a bare fetch of the headers of a mailbox, and of making the index of it and of the contacts."""
+    with TemporaryDirectory(prefix="rsvpd-bench-") as name, running(Dovecot(Path(name))) as server:
+        folder = Path(name)
+        login = server.user()
+        records.fill(server, login, mails)
+        files, _ = write(folder, 0, contacts)
+        config = Config.model_validate(
+            {
+                "me": {"name": "Ada Miller", "addresses": "ada@example.org"},
+                "evidence": {"contacts": files.contacts},
+                "imap": {
+                    "host": HOST,
+                    "port": server.imaps_port,
+                    "user": login.user,
+                    "password": {"command": f"printf '%s' '{login.password}'"},
+                    "ca_file": str(server.certificate.chain),
+                },
+            }
+        )
+        assert config.imap is not None
+        session = connect(config.imap, config.imap.secret)
+        # Of its own folder, since the server's may be read by others, where no journal is opened.
+        return records._bare(session), records._indexed(session, config, folder / "journal" / "journal.db")
 
 
 def _found(pattern: str, text: str) -> str:
@@ -96,8 +125,8 @@ def _found(pattern: str, text: str) -> str:
 
 
 def main() -> None:
-    mails, contacts = (int(text) for text in (*sys.argv[1:3], *(str(_MAILS), "5000")[len(sys.argv) - 1 :]))
-    with tempfile.TemporaryDirectory() as name:
+    mails, contacts = (int(text) for text in (*sys.argv[1:3], *(str(_MAILS), str(_CONTACTS))[len(sys.argv) - 1 :]))
+    with TemporaryDirectory() as name:
         folder = Path(name)
         files, crowd = write(folder, mails, contacts)
         idle = memory()
