@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import random
 import re
-import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import records
-from bench.measure import Measure, at_most, slower
+from bench.measure import Measure, at_most, peak, slower
 from gateway.config import EvidenceFiles, Me
 from gateway.evidence import gather
 from gateway.journal.index import PeopleIndex
@@ -34,7 +33,7 @@ _GIVEN = "Ada Björn Chiara Daan Elif Farid Grażyna Hannes Ines Jürgen Kateři
 _STARTS = "Ab Bel Cor Dun El Fal Gar Hol Ir Jas Kel Lor Mar Nor Os Pel Quin Ros Sal Tor Ul Ver Wal Xan Yor Zel".split()  # noqa: SIM905
 _MIDDLES = "an be cha do er fi gu ha in ko li mo ne ol pa ri sa ti un va".split()  # noqa: SIM905
 _ENDS = "berg dahl fort gate holm kamp land mont nova quist rath stein thorpe vale wick".split()  # noqa: SIM905
-_MAILS = 100_000
+_MAILS, _CONTACTS = 100_000, 5_000
 _NOTE = Note(NoteKind.DEFAULT, None)
 
 
@@ -62,7 +61,7 @@ def mbox(seed: random.Random, crowd: list[tuple[str, str]], number: int, *, sent
 
 def write(folder: Path, mails: int, contacts: int) -> tuple[EvidenceFiles, list[tuple[str, str]]]:
     seed = random.Random(20260101)
-    crowd = people(seed, max(mails // 5, 1))
+    crowd = people(seed, max(mails // 5, contacts))
     for name, sent in (("sent.mbox", True), ("inbox.mbox", False)):
         with (folder / name).open("w", encoding="utf-8") as file:
             file.writelines(mbox(seed, crowd, mails // 2, sent=sent))
@@ -79,9 +78,11 @@ def write(folder: Path, mails: int, contacts: int) -> tuple[EvidenceFiles, list[
 
 
 def measures() -> Iterator[Measure]:
-    """The index out of a mailbox of 100,000 mails, and out of files with the contacts in a process of its own."""
-    floor, taken = records.built(_MAILS)
-    yield slower("people: index of 100,000 mails, beside their headers", taken, floor, "s", 2)
+    """The index out of a mailbox and an address book, and out of files in a process of its own."""
+    with TemporaryDirectory(prefix="rsvpd-bench-") as name:
+        files, _ = write(Path(name), 0, _CONTACTS)
+        floor, taken = records.built(_MAILS, files.contacts)
+    yield slower(f"people: index of {_MAILS} mails and {_CONTACTS} contacts, beside the headers", taken, floor, "s", 2)
     printed = subprocess.run([sys.executable, "-m", "bench.people"], capture_output=True, text=True, check=True).stdout
     yield at_most(
         "people: look-up, median", float(_found(r"look-up of people of the crowd: median ([\d.]+)", printed)), "ms", 1
@@ -96,11 +97,11 @@ def _found(pattern: str, text: str) -> str:
 
 
 def main() -> None:
-    mails, contacts = (int(text) for text in (*sys.argv[1:3], *(str(_MAILS), "5000")[len(sys.argv) - 1 :]))
-    with tempfile.TemporaryDirectory() as name:
+    mails, contacts = (int(text) for text in (*sys.argv[1:3], *(str(_MAILS), str(_CONTACTS))[len(sys.argv) - 1 :]))
+    with TemporaryDirectory() as name:
         folder = Path(name)
         files, crowd = write(folder, mails, contacts)
-        idle = memory()
+        idle = peak()
         index = PeopleIndex(open_file(folder / "journal" / "journal.db"), "mira")
         started = time.perf_counter()
         for found in gather(files, ME, NOW):
@@ -110,7 +111,7 @@ def main() -> None:
             times = f"read {read - started:6.2f} s, stored {stored - read:6.2f} s"
             print(f"{found.source:14} {len(found.acquaintances):6} people, {times}")
             started = stored
-        print(f"memory after building: {memory():.0f} MB at most (before: {idle:.0f} MB)")
+        print(f"memory after building: {peak():.0f} MB at most (before: {idle:.0f} MB)")
         asked = [Person(name=name) for name, _ in random.Random(1).sample(crowd, min(500, len(crowd)))]
         strangers = [Person(name=name) for name, _ in people(random.Random(2), 500)]
         for what, inviters in (("people of the crowd", asked), ("others", strangers)):
@@ -128,11 +129,6 @@ def milliseconds(inviters: list[Person], index: Index) -> str:
         look_up(inviter, _NOTE, index)
         times.append((time.perf_counter() - started) * 1e3)
     return f"median {statistics.median(times):.2f} ms, 95 % under {statistics.quantiles(times, n=20)[-1]:.2f} ms"
-
-
-def memory() -> float:
-    """The largest resident set so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

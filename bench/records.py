@@ -10,12 +10,13 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from gateway.config import Config
+from gateway.config import Config, Dav
 from gateway.evidence.correspondence import FIELDS
 from gateway.imap import Session, connect
 from gateway.journal import Journal
@@ -45,14 +46,22 @@ def fill(server: Dovecot, login: Login, mails: int) -> None:
             client.multiappend("Sent", batch)
 
 
-def built(mails: int, rounds: int = ROUNDS) -> tuple[float, float]:
-    """Seconds of a bare fetch of the headers, and of making the index; medians, taking turns."""
-    with TemporaryDirectory(prefix="rsvpd-bench-") as folder, running(Dovecot(Path(folder))) as server:
+def built(mails: int, contacts: Sequence[Path | Dav] = (), rounds: int = ROUNDS) -> tuple[float, float]:
+    """Seconds of a bare fetch of the headers, and of making the index of them and of address books; medians, in turns.
+
+    The journal has a folder of its own: where others may read the server's, none is opened.
+    """
+    with (
+        TemporaryDirectory(prefix="rsvpd-bench-") as folder,
+        TemporaryDirectory(prefix="rsvpd-bench-") as own,
+        running(Dovecot(Path(folder))) as server,
+    ):
         login = server.user()
         fill(server, login, mails)
         config = Config.model_validate(
             {
                 "me": {"name": "Ada Miller", "addresses": "ada@example.org"},
+                "evidence": {"contacts": contacts},
                 "imap": {
                     "host": HOST,
                     "port": server.imaps_port,
@@ -67,7 +76,7 @@ def built(mails: int, rounds: int = ROUNDS) -> tuple[float, float]:
         bare, ours = [], []
         for turn in range(rounds):
             bare.append(_bare(session))
-            ours.append(_indexed(session, config, Path(folder, f"{turn}.sqlite")))
+            ours.append(_indexed(session, config, Path(own, f"{turn}.sqlite")))
         return statistics.median(bare), statistics.median(ours)
 
 

@@ -89,7 +89,7 @@ class _Reader:
         self._hiding: dict[str, bool] = {}  # pages say the same few styles over and over
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
-        if self._hidden or tag in _UNSEEN or self._hides(attributes.get("style", "")):
+        if self._hidden or tag in _UNSEEN or (attributes and self._hides(attributes.get("style", ""))):
             self._hidden += 1
             return
         self._break(tag)

@@ -73,8 +73,9 @@ def parse(raw: bytes) -> Mail:
         parsed = mailparser.parse_from_bytes(b"\r\n".join((*_decisive(head), b"", b"")))
         message = message_from(raw)
         parts = tuple(_walk(message, 0))
-        for part in parts:
-            _refuse_costly(part.get_content_charset())
+        charsets = [part.get_content_charset() for part in parts]
+        for charset in charsets:
+            _refuse_costly(charset)
         bodies = _bodies(message)
         return Mail(
             raw=raw,
@@ -89,7 +90,7 @@ def parse(raw: bytes) -> Mail:
             text=bodies[0].text,
             html=bodies[1].text,
             content_types=tuple(part.get_content_type() for part in parts),
-            defects=(*_header_defects(raw, head, fields), *_body_defects(parts, bodies)),
+            defects=(*_header_defects(raw, head, fields), *_body_defects(parts, charsets, bodies)),
         )
     except Unreadable:
         raise
@@ -323,9 +324,8 @@ def _header_defects(raw: bytes, head: bytes, fields: _Fields) -> Iterator[str]:
         yield "an unknown character set in the header"
 
 
-def _body_defects(parts: tuple[Message, ...], bodies: tuple[_Body, ...]) -> Iterator[str]:
-    for part in parts:
-        charset = part.get_content_charset()
+def _body_defects(parts: tuple[Message, ...], charsets: list[str | None], bodies: tuple[_Body, ...]) -> Iterator[str]:
+    for charset in charsets:
         if charset and not _CHARSETS.fullmatch(charset):
             yield f"unknown character set {plain(charset)[:40]}"
     found = {type(defect).__name__ for part in parts for defect in part.defects}

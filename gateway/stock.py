@@ -147,8 +147,9 @@ class StockSentences:
         words = folded.split()
         if all(word in names for word in words):
             return True
-        written = [word for word in WORD.findall(piece) if fold(word) in words]
-        return signature and len(words) <= _MOST_NAMES - 1 and all(word[0].isupper() for word in written)
+        if not signature or len(words) > _MOST_NAMES - 1:
+            return False
+        return all(word[0].isupper() for word in WORD.findall(piece) if fold(word) in words)
 
 
 def _up_to_comma(piece: str, words: list[re.Match[str]], first: int) -> int:

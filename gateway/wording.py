@@ -78,6 +78,8 @@ def bare(text: str) -> str:
 
 def fold(text: str) -> str:
     """A short text for comparing: plain, bare, lower case, words and single spaces only."""
+    if text.isascii() and text.isalnum():  # one word, as most are
+        return text.lower()
     return " ".join(WORD.findall(bare(plain(text)).lower()))
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.language import Languages
 from gateway.model import Kind, NoteKind, Notification, Signal
 from gateway.note import Reader
 from gateway.phrasebook import Phrasebook, phrasebooks
 from gateway.thesaurus import topic_phrases
-from gateway.wording import Phrase, Phrases, bare
+from gateway.wording import Phrase, Phrases, bare, fold
 
 READ = ("de", "en", "es", "fr", "it", "nl", "pt")
 EVERY = tuple(phrasebooks())
@@ -75,6 +77,11 @@ def test_a_phrase_is_looked_for_only_where_every_word_it_needs_may_stand() -> No
     assert "pattern" not in vars(phrase)  # not even compiled
 
     assert list(Phrases([phrase]).find("We met briefly at the workshop."))
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_a_word_by_itself_is_folded_as_in_a_sentence(text: str) -> None:
+    assert fold(text) == fold(f" {text} ")
 
 
 @pytest.mark.parametrize("language", EVERY)
