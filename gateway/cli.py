@@ -30,12 +30,24 @@ if TYPE_CHECKING:
 NEEDS_YOU, CONFIGURATION = 1, 78
 _LISTED = 100  # cases; with more nobody sees what is new
 
+_TABLE = ("postgresql://", "postgresql+psycopg://")  # how the URL of a database with owners begins
+
+
+class _FileOrTable(click.Path):
+    """A file or folder that is there, or the URL of a database."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.startswith(_TABLE):
+            return value
+        return super().convert(value, param, ctx)
+
+
 _CONFIG = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_FileOrTable(path_type=Path, dir_okay=False),
     envvar="RSVPD_CONFIG",
-    help="Your TOML file. [default: ~/.config/rsvpd/config.toml]",
+    help="Your TOML file, or postgresql://...#NAME of an owner in a table. [default: ~/.config/rsvpd/config.toml]",
 )
 
 
@@ -82,11 +94,15 @@ def main() -> None:
     logging.getLogger("mailparser").setLevel(logging.CRITICAL)  # it remarks on every part it has no use for
 
 
-def _config(path: Path | None) -> Config:
-    """The settings of the given file, or of the default one; BadConfig when there is neither."""
+def _config(path: Path | str | None) -> Config:
+    """The settings of the given file or owner in a table, or of the default file; BadConfig when there is none."""
     from gateway.config import load
     from gateway.errors import BadConfig
 
+    if isinstance(path, str):
+        from gateway.sharing import settings_at
+
+        return settings_at(path)
     if path is None:
         path = _default_config()
         if not path.exists():
@@ -100,7 +116,7 @@ def _default_config() -> Path:
     return Path(base) / "rsvpd" / "config.toml"
 
 
-def _journal(config_path: Path | None) -> tuple[Config, Journal]:
+def _journal(config_path: Path | str | None) -> tuple[Config, Journal]:
     """The owner's journal; the service hears of it when the command is done with it."""
     from gateway.state import acting_for, open_journal, ring
 
@@ -312,7 +328,7 @@ class _Terminal:
 @_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-def explain(config_path: Path | None, as_json: bool, paths: tuple[Path, ...]) -> None:
+def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ...]) -> None:
     """Why a mail is judged as it is. Sends nothing, writes nothing.
 
     PATHS are .eml files, folders of them, mbox files or Maildirs. Of the configuration only [me], [policy],
@@ -364,7 +380,7 @@ def explain(config_path: Path | None, as_json: bool, paths: tuple[Path, ...]) ->
 @click.option("--all", "everything", is_flag=True, help="Print every decision with its reason.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 def replay(
-    config_path: Path | None,
+    config_path: Path | str | None,
     against: Path | None,
     html: Path | None,
     folder: str | None,
@@ -434,18 +450,6 @@ def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Hear
         return Heartbeat(value) if value else None
     except ValueError as exc:
         raise click.BadParameter(str(exc)) from None
-
-
-_TABLE = ("postgresql://", "postgresql+psycopg://")  # how the URL of a database with owners begins
-
-
-class _FileOrTable(click.Path):
-    """A file or folder that is there, or the URL of a database."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and value.startswith(_TABLE):
-            return value
-        return super().convert(value, param, ctx)
 
 
 _PLACE = _FileOrTable(path_type=Path, exists=True)
@@ -643,7 +647,7 @@ def _show_processes(url: str, *, as_json: bool) -> None:
 @main.command("list")
 @_CONFIG
 @click.option("--all", "everything", is_flag=True, help="Also what needs nothing from you any more.")
-def list_cases(config_path: Path | None, everything: bool) -> None:
+def list_cases(config_path: Path | str | None, everything: bool) -> None:
     """Your cases, the latest first: who, the verdict, and what is waiting for you."""
     from gateway.card import console, show_cases
     from gateway.review import listed
@@ -662,7 +666,7 @@ def list_cases(config_path: Path | None, everything: bool) -> None:
 @_CONFIG
 @click.option("--policy", "with_policy", is_flag=True, help="Also print the policy it was decided under.")
 @click.argument("case")
-def show(config_path: Path | None, with_policy: bool, case: str) -> None:
+def show(config_path: Path | str | None, with_policy: bool, case: str) -> None:
     """All about one case: the findings, the reasons, the answer, and what happened when."""
     from gateway.card import console, show_case
 
@@ -679,12 +683,12 @@ def show(config_path: Path | None, with_policy: bool, case: str) -> None:
             click.echo(journal.policies.text(fingerprint) or "")
 
 
-def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | None, case: str) -> None:
+def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | str | None, case: str) -> None:
     config, journal = _journal(config_path)
     click.echo(act(config, journal, _case(journal, case), datetime.now(UTC)))
 
 
-def _decide_by(verb: Verb, config_path: Path | None, case: str) -> None:
+def _decide_by(verb: Verb, config_path: Path | str | None, case: str) -> None:
     from gateway.deeds import carry_out
 
     _decide(partial(carry_out, verb), config_path, case)
@@ -693,7 +697,7 @@ def _decide_by(verb: Verb, config_path: Path | None, case: str) -> None:
 @main.command()
 @_CONFIG
 @click.argument("case")
-def approve(config_path: Path | None, case: str) -> None:
+def approve(config_path: Path | str | None, case: str) -> None:
     """You will accept this person: an answer that still waits is taken back."""
     from gateway.commands.verbs import Verb
 
@@ -703,7 +707,7 @@ def approve(config_path: Path | None, case: str) -> None:
 @main.command()
 @_CONFIG
 @click.argument("case")
-def decline(config_path: Path | None, case: str) -> None:
+def decline(config_path: Path | str | None, case: str) -> None:
     """Decline this person with the answer of your policy."""
     from gateway.commands.verbs import Verb
 
@@ -717,7 +721,7 @@ _COMPANY = click.option("--company", is_flag=True, help="All of the inviter's co
 @_CONFIG
 @_COMPANY
 @click.argument("case")
-def always(config_path: Path | None, company: bool, case: str) -> None:
+def always(config_path: Path | str | None, company: bool, case: str) -> None:
     """Accept this person now and whenever they invite you; `rsvpd neither` takes it back."""
     from gateway.commands.verbs import Verb
 
@@ -728,7 +732,7 @@ def always(config_path: Path | None, company: bool, case: str) -> None:
 @_CONFIG
 @_COMPANY
 @click.argument("case")
-def never(config_path: Path | None, company: bool, case: str) -> None:
+def never(config_path: Path | str | None, company: bool, case: str) -> None:
     """Decline this person now and whenever they invite you, without an answer; `rsvpd neither` takes it back."""
     from gateway.commands.verbs import Verb
 
@@ -738,7 +742,7 @@ def never(config_path: Path | None, company: bool, case: str) -> None:
 @main.command()
 @_CONFIG
 @click.argument("case")
-def neither(config_path: Path | None, case: str) -> None:
+def neither(config_path: Path | str | None, case: str) -> None:
     """Take back what you said, always or never, of this person and their company."""
     from gateway.commands.verbs import Verb
 
@@ -748,7 +752,7 @@ def neither(config_path: Path | None, case: str) -> None:
 @main.command()
 @_CONFIG
 @click.argument("case")
-def retry(config_path: Path | None, case: str) -> None:
+def retry(config_path: Path | str | None, case: str) -> None:
     """Send again an answer that was refused, or is uncertain and did not arrive as far as you know."""
     from gateway import review
 
@@ -756,8 +760,8 @@ def retry(config_path: Path | None, case: str) -> None:
 
 
 @main.command("suggest")
-@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def suggest_rows(config_path: Path) -> None:
+@click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
+def suggest_rows(config_path: Path | str | None) -> None:
     """Rows for your policy, read off what you decided otherwise; you paste them, or not.
 
     Each comes with what it would have changed so far. Writes nothing.
@@ -777,7 +781,7 @@ def suggest_rows(config_path: Path) -> None:
 
 @main.command()
 @_CONFIG
-def pause(config_path: Path | None) -> None:
+def pause(config_path: Path | str | None) -> None:
     """Stop sending at once; watching and judging go on. Survives restarts."""
     from gateway.pipeline import PAUSED
 
@@ -788,7 +792,7 @@ def pause(config_path: Path | None) -> None:
 
 @main.command()
 @_CONFIG
-def resume(config_path: Path | None) -> None:
+def resume(config_path: Path | str | None) -> None:
     """Send again after `rsvpd pause`."""
     from gateway.pipeline import PAUSED
 
@@ -800,7 +804,7 @@ def resume(config_path: Path | None) -> None:
 @main.command()
 @_CONFIG
 @click.argument("who", metavar="ADDRESS|NAME")
-def forget(config_path: Path | None, who: str) -> None:
+def forget(config_path: Path | str | None, who: str) -> None:
     """Erase a person everywhere: from what is known of your acquaintances, and from the cases.
 
     Your own files and mail stay as they are; what is read from them again leaves this person out.
@@ -814,11 +818,11 @@ def forget(config_path: Path | None, who: str) -> None:
 
 
 @main.command()
-@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
 @click.option("--print", "how", flag_value="print", default="print", help="Show it here. [default]")
 @click.option("--send", "how", flag_value="send", help="Send it to yourself now.")
 @click.option("--week", metavar="2026-W47", help="Which week. [default: the one that is running]")
-def digest(config_path: Path, how: str, week: str | None) -> None:
+def digest(config_path: Path | str | None, how: str, week: str | None) -> None:
     """The weekly summary, to look at or to send to yourself."""
     from gateway.review import send_summary, summary
 

@@ -182,8 +182,8 @@ def connect_of(config: Config) -> Callable[[], imap.Session]:
     from gateway.logins import login_of
 
     account = _imap(config)
-    login = login_of(config, account)
-    return lambda: login.use(lambda secret: imap.connect(account, secret))
+    login, shared = login_of(config, account), bool(config.journal.url)
+    return lambda: login.use(lambda secret: imap.connect(account, secret, prompt=shared))
 
 
 def post_of(config: Config, step: Callable[[], None] = lambda: None) -> Post:

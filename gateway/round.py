@@ -105,6 +105,8 @@ class Round:
     steps: Steps
     session: Session | None = field(default=None)
     _idling: bool = False
+    _furnished: bool = False  # the connection: our folders are there
+    _listened: bool = False  # somebody did, or began to
     _sound: bool = False  # the last round ended as it should
     _called: bool = False
     _heard: int = -1  # the bell, before the journal was last read
@@ -134,6 +136,8 @@ class Round:
         that must cost next to nothing.
         """
         with self._connection_given_up():
+            if self._hurries:
+                return self._listen_first()
             wait = self._listened_on()
             return self._run() if wait is None else wait
 
@@ -252,9 +256,26 @@ class Round:
         if self.session is None:
             self.session = self.connect()
             self.session.step = self.steps.take
+            self._furnished = False
+        if not self._furnished:
             self.filing.make_folders(self.session)
             self._seen_again()
+            self._furnished = True
         return self.session
+
+    @property
+    def _hurries(self) -> bool:
+        """Whether the owner may just have been taken over with a thousand others, to whom nobody listens yet."""
+        return bool(self.config.journal.url and self.config.imap) and not (self._listened or self.session)
+
+    def _listen_first(self) -> float:
+        """Hear what comes in from now on, before all the rest of a first round; that is due at once."""
+        self._listened = True
+        self.session = self.connect()
+        self.session.step = self.steps.take
+        self.session.select(self._inbox)
+        self._idling = self.session.idle_start()
+        return 0.0
 
     # Taking in
 

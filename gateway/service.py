@@ -266,12 +266,16 @@ class Service:
                     log.info(
                         "%s back after %d failures", watch.name, failures, extra=LogEvent.BACK.of(owner=watch.name)
                     )
+                if self.sharing and watch.steps != watch.round.steps.taken:
+                    self.sharing.sight.met(watch.server)
                 watch.blind_since = None
                 self._leave_word(watch, "")
                 self._listen(watch)
             self._part_with(watch)
 
     def _back_off(self, watch: Watch, exc: Exception) -> None:
+        if self.sharing and isinstance(exc, MailboxFailed) and not exc.permanent:
+            self.sharing.sight.missed(watch.server)
         delay = self._turns.failed(watch, time.monotonic(), exc)
         watch.blind_since = watch.blind_since or now()
         self._leave_word(watch, str(exc))
@@ -414,6 +418,8 @@ class Service:
         staying = [watch for watch in self.watches if not watch.leaves and watch not in gone]
         surplus = max(0, news.surplus - sum(watch.leaves for watch in self.watches))
         for watch in (*gone, *staying[:surplus]):
+            if news.blind:
+                watch.round.hang_up()
             self._leave(watch)
         self._drop_unserved(news.gone)
         self.faults.update(news.faults)

@@ -14,9 +14,11 @@ from pathlib import Path
 from gateway.config import Config, JournalSettings, load, read
 from gateway.errors import BadConfig, JournalFailed, LeaseLost
 from gateway.events import LogEvent
+from gateway.imap import reaches
 from gateway.journal import Journal
 from gateway.journal.leases import Holding, Leases, OwnersFile, Tenure, now
 from gateway.roster import Roster
+from gateway.sight import Sight
 from gateway.state import open_journal
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,15 @@ def settings_in(file: OwnersFile, url: str) -> Config:
     if config.journal.url not in (None, url):
         raise BadConfig(file.name, ("[journal] url: an owner in a table has the journal beside it; leave this out",))
     return config.model_copy(update={"journal": JournalSettings(url=url)})
+
+
+def settings_at(place: str) -> Config:
+    """The settings of an owner in a table, named "URL#NAME"; BadConfig when there is none of this name."""
+    url, _, name = place.partition("#")
+    file = Leases.at(url).file(name)
+    if file is None:
+        raise BadConfig(place, ("no such owner in the table; name one as postgresql://...#NAME",))
+    return settings_in(file, url)
 
 
 def imported(roster: Roster, leases: Leases) -> tuple[int, int, list[BadConfig]]:
@@ -85,6 +96,7 @@ class News:
     gone: frozenset[str] = frozenset()
     surplus: int = 0
     lost: bool = False  # all of them
+    blind: bool = False  # the surplus is of rounds that wait for a server in vain
 
 
 @dataclass(slots=True)
@@ -93,6 +105,7 @@ class Sharing:
 
     leases: Leases
     tell: Callable[[News], None] = lambda _news: None  # the service's; any thread may call it
+    sight: Sight = field(default_factory=lambda: Sight(reaches, now))
     _tenure: Tenure = field(default_factory=Tenure)
     _held: dict[str, Holding] = field(default_factory=dict)
     _given: list[Holding] = field(default_factory=list)
@@ -166,7 +179,7 @@ class Sharing:
             if self._tenure.over:
                 continue
             try:
-                self.leases.prolong(self._tenure)
+                self.leases.prolong(self._tenure, blind=self.sight.fails)
             except LeaseLost as exc:
                 self._lose(exc)
             except JournalFailed as exc:
@@ -211,9 +224,11 @@ class Sharing:
         gone = self._gone()
         if gone:
             self.tell(News(gone=gone))
-        share, holds = self.leases.fair_share(), self.holds - len(gone)
+        self.sight.look()
+        blind = self.sight.lost
+        share, holds = self.leases.fair_share(blind=blind), self.holds - len(gone)
         if holds > share:
-            self.tell(News(surplus=holds - share))
+            self.tell(News(surplus=holds - share, blind=blind))
         while self.holds < share and not self._stopping.is_set():
             taken = self.leases.take(self._tenure, min(AT_ONCE, share - self.holds))
             if not taken:

@@ -1,8 +1,9 @@
 """Whose turn it is: which owner's round may begin now, so that nobody's broken mailbox or server delays another's.
 
-News go before what is due by the clock, and both in the order they came. A round that shows to be slow makes room for
-another. A server that is away is asked by one owner at a time for all who have a mailbox there, and met by few at
-once when it is back. Moments are those of a monotonic clock, in seconds.
+Who is new goes first, since nobody listens to them yet; then news, then what is due by the clock, and all in the order
+they came. A round that shows to be slow makes room for another. A server that is away is asked by one owner at a time
+for all who have a mailbox there, and met by few at once when it is back. Moments are those of a monotonic clock, in
+seconds.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class _Place(Generic[T]):
 
     who: T
     server: _Server
+    fresh: bool = True  # had no round yet: nobody listens at the mailbox
     news: bool = False
     queued: bool = False
     busy: bool = False
@@ -59,6 +61,7 @@ class Turns(Generic[T]):
 
     _places: dict[T, _Place[T]] = field(default_factory=dict)
     _servers: defaultdict[str, _Server] = field(default_factory=lambda: defaultdict(_Server))
+    _fresh: deque[_Place[T]] = field(default_factory=deque)
     _news: deque[_Place[T]] = field(default_factory=deque)
     _due: deque[_Place[T]] = field(default_factory=deque)
     _timers: list[tuple[float, int, _Place[T]]] = field(default_factory=list)
@@ -75,7 +78,7 @@ class Turns(Generic[T]):
         place = self._places.pop(who)
         place.timer = 0
         if place.queued:
-            (self._news if place in self._news else self._due).remove(place)
+            next(queue for queue in self._queues if place in queue).remove(place)
 
     def wake(self, who: T) -> None:
         """There are news for somebody: a round as soon as may be, after the one under way; who backs off goes on so."""
@@ -83,7 +86,7 @@ class Turns(Generic[T]):
         if place.failures or place.news:
             return
         place.news = True
-        if not place.busy:
+        if not place.busy and not place.fresh:
             if place.queued:
                 self._due.remove(place)
             self._queue(place)
@@ -94,7 +97,7 @@ class Turns(Generic[T]):
         quick = sum(now - place.began < SLOW for place in self._busy.values())
         if quick >= QUICK or len(self._busy) >= MOST:
             return None
-        for queue in (self._news, self._due):
+        for queue in self._queues:
             for place in queue:
                 if place.server.takes_another(now):
                     queue.remove(place)
@@ -143,15 +146,19 @@ class Turns(Generic[T]):
     def wait(self, now: float) -> float | None:
         """The seconds until next() may have somebody again if nothing else happens; None when never."""
         moments = [moment for moment, _, _ in self._timers[:1]]
-        queued = [place for queue in (self._news, self._due) for place in queue]
+        queued = [place for queue in self._queues for place in queue]
         moments += [place.server.again_at for place in queued if place.server.again_at > now]
         if queued:
             moments += [place.began + SLOW for place in self._busy.values() if now - place.began < SLOW]
         return max(0.0, min(moments) - now) if moments else None
 
+    @property
+    def _queues(self) -> tuple[deque[_Place[T]], ...]:
+        return self._fresh, self._news, self._due
+
     def _queue(self, place: _Place[T]) -> None:
         place.queued, place.timer = True, 0
-        (self._news if place.news else self._due).append(place)
+        (self._fresh if place.fresh else self._news if place.news else self._due).append(place)
 
     def _set_timer(self, place: _Place[T], moment: float) -> None:
         place.timer = next(self._numbers)
@@ -164,7 +171,7 @@ class Turns(Generic[T]):
                 self._queue(place)
 
     def _begin(self, place: _Place[T], now: float) -> None:
-        place.queued, place.news, place.busy, place.began = False, False, True, now
+        place.queued, place.fresh, place.news, place.busy, place.began = False, False, False, True, now
         place.server.busy += 1
         self._busy[place.who] = place
 

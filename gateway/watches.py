@@ -74,10 +74,10 @@ def _journal(config: Config, lock: Lock | Stake) -> Journal:
     return journal
 
 
-def _fenced(post: Post, check: Callable[[], None]) -> Post:
+def fenced(post: Post, check: Callable[[], None]) -> Post:
     """The way to the mail server for as long as the owner is ours: LeaseLost comes before the final dot."""
 
-    def fenced(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
+    def while_ours(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:
         def mark() -> None:
             before_dot()
             check()
@@ -85,7 +85,7 @@ def _fenced(post: Post, check: Callable[[], None]) -> Post:
         check()
         return post(message, recipient=recipient, before_dot=mark)
 
-    return fenced
+    return while_ours
 
 
 def server_of(config: Config) -> str:
@@ -107,7 +107,7 @@ def _round(config: Config, journal: Journal, lock: Lock | Stake) -> Round:
         owner=owner,
         journal=journal,
         connect=_no_mailbox if config.imap is None and config.lmtp else connect_of(config),
-        post=_fenced(post_of(config, steps.take), lock.check),
+        post=fenced(post_of(config, steps.take), lock.check),
         records=Records(config, people_of(journal), journal, now),
         filing=filing,
         moves=Moves(config, owner, journal, filing, now),

@@ -31,8 +31,8 @@ class Certificate:
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         today = dt.datetime.now(dt.UTC)
         alternative: x509.GeneralName = x509.DNSName(host)
-        if host == HOST:
-            alternative = x509.IPAddress(ipaddress.ip_address(HOST))
+        if host[-1].isdigit():
+            alternative = x509.IPAddress(ipaddress.ip_address(host))
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)

@@ -14,14 +14,16 @@ from pathlib import Path
 USER = "postgres"
 _PLACES = "/usr/lib/postgresql/*/bin"
 # Only a test's data: nobody minds losing it at a power cut.
-_SETTINGS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200 -c listen_addresses="
+_SETTINGS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
 
 
 @dataclass(slots=True)
 class Postgres:
-    """A running cluster."""
+    """A running cluster; other hosts may be let in at an address of a network that is the tests' own."""
 
     folder: Path
+    address: str = ""
+    network: str = ""  # whoever is in it needs no password
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def database(self) -> str:
@@ -34,8 +36,19 @@ class Postgres:
         data = self.folder / "data"
         if not data.exists():
             self._run("initdb", "--auth=trust", "--encoding=UTF8", "--no-sync", f"--username={USER}", str(data))
-        options = f"{_SETTINGS} -c unix_socket_directories={self.folder}"
-        self._run("pg_ctl", "--wait", f"--log={self.folder / 'log'}", f"--options={options}", "-D", str(data), "start")
+            if self.network:
+                with (data / "pg_hba.conf").open("a") as rules:
+                    rules.write(f"host all all {self.network} trust\n")
+        places = f"-c unix_socket_directories={self.folder} -c listen_addresses={self.address}"
+        self._run(
+            "pg_ctl",
+            "--wait",
+            f"--log={self.folder / 'log'}",
+            f"--options={_SETTINGS} {places}",
+            "-D",
+            str(data),
+            "start",
+        )
 
     def stop(self) -> None:
         self._run("pg_ctl", "--wait", "--mode=immediate", "-D", str(self.folder / "data"), "stop")
@@ -59,12 +72,12 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Postgres]:
+def running(folder: Path, *, address: str = "", network: str = "") -> Iterator[Postgres]:
     """A cluster in a folder that its own user may enter."""
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
         folder.chmod(0o755)
-    cluster = Postgres(folder)
+    cluster = Postgres(folder, address, network)
     cluster.start()
     try:
         yield cluster

@@ -2,20 +2,22 @@
 
     python -m tests.scale [OWNERS [INVITATIONS]]        (make scale)
 
-Each host is a network namespace, whose only ways out are wires to the database and to the mail servers. One host is
-killed, the next loses the database, the next the IMAP server, and then PostgreSQL restarts; meanwhile invitations come
-in. Needs root. Prints a line for each step and a last one; exits with 1 where a bar is missed.
+Each host is a network namespace with a cable to the database's network, one to the IMAP server's and one to the mail
+server's. One host is killed, the next loses the database, the next the IMAP server, one is frozen, and then PostgreSQL
+restarts; meanwhile invitations come in. Needs root. Prints a line for each step and a last one; exits with 1 where a
+bar is missed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,61 +25,41 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import text
 
 from bench.idle import MANY
-from gateway.journal.store import open_url
+from bench.measure import resident
+from gateway.errors import JournalFailed
 from tests import postgres
 from tests.certificates import Certificate
+from tests.hands import Hands, Invited, Reckoning, note
+from tests.hosts import Host, Network, within
 from tests.notifications import old_linkedin
 from tests.servers import Dovecot, running
 from tests.sharing import University, until
 from tests.submission import Login, SmtpServer
 
-MOST_TAKEOVER = 30.0  # seconds from a host's loss until the others hold its owners
+MOST_TAKEOVER = 30.0  # seconds from a host's loss until the others listen at its owners' mailboxes
 _PATIENCE = 3600.0
+_LOGIN = re.compile(rb"imap-login: Info: Login: user=<([^>]+)>, .*?rip=([0-9.]+),")
+# Which otherwise has a limit of its own, 1,024.
+_MAILBOXES = "service imap {{\n  process_limit = {limit}\n}}\n"
+
+DATABASE, IMAP, SMTP = NETWORKS = (Network("database", 1), Network("imap", 2), Network("smtp", 3))
 
 
 @dataclass(slots=True)
-class Host:
-    """A network namespace with its wires."""
+class Logins:
+    """Who logged in at the IMAP server, and from where; what was read of its log is not read again."""
 
-    name: str
-    folder: Path
-    wires: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    log: Path
+    _read: int = 0
 
-    @property
-    def inside(self) -> tuple[str, ...]:
-        """What a command begins with to run here."""
-        return ("ip", "netns", "exec", self.name)
-
-    @contextmanager
-    def up(self, ways: dict[str, int], database: Path) -> Iterator[Host]:
-        """The host with a wire to each of these ports, and one to the database's socket."""
-        subprocess.run(["ip", "netns", "add", self.name], check=True)
-        try:
-            subprocess.run([*self.inside, "ip", "link", "set", "lo", "up"], check=True)
-            for what, port in ways.items():
-                self._wire(f"{what} far", str(self.folder / what), str(port))
-                self._wire(what, str(port), str(self.folder / what), inside=True)
-            self._wire("database", str(self.folder / database.name), str(database))
-            until(lambda: (self.folder / database.name).exists(), "the wires")
-            yield self
-        finally:
-            for wire in self.wires.values():
-                wire.kill()
-                wire.wait()
-            subprocess.run(["ip", "netns", "delete", self.name], check=True)
-
-    def _wire(self, what: str, listen: str, target: str, *, inside: bool = False) -> None:
-        prefix = self.inside if inside else ()
-        self.wires[what] = subprocess.Popen([*prefix, sys.executable, "-m", "tests.relay", listen, target])
-
-    @contextmanager
-    def without(self, what: str) -> Iterator[None]:
-        """The wire swallows everything."""
-        os.kill(self.wires[what].pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.wires[what].pid, signal.SIGCONT)
+    def fresh(self) -> list[tuple[str, str]]:
+        """User and address of each login since the last call."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            lines = log.read()
+        whole = lines.rfind(b"\n") + 1
+        self._read += whole
+        return [(user.decode(), rip.decode()) for user, rip in _LOGIN.findall(lines[:whole])]
 
 
 @dataclass(slots=True)
@@ -88,119 +70,192 @@ class Scene:
     cluster: postgres.Postgres
     hosts: list[Host]
     invitations: int
-    delivered: int = 0
+    logins: Logins
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    invited: list[Invited] = field(default_factory=list)
     takeovers: list[float] = field(default_factory=list)
 
     def play(self) -> None:
         """Everything, in the order in which it happens."""
-        university, owners = self.university, len(self.university.logins)
-        processes = [self.begin(host) for host in self.hosts]
-        self.tell("fair shares after", until(lambda: university.shared_by(*processes), "fair shares", _PATIENCE))
+        university = self.university
+        self.processes = [self.begin(host) for host in self.hosts]
+        self.tell("fair shares after", self.shared())
+        self.tell("all mailboxes listened at after", self.listened())
+        self.tell_resident()
+        self.invite(6)
+        owners = self.owners_of(0)
+        self.processes[0].kill()
+        self.take_over("one is killed", owners, 0)
         self.invite(5)
-        processes[0].kill()
-        self.take_over("one is killed", processes[1], processes[2])
-        self.invite(4)
-        processes[0] = self.begin(self.hosts[0])
-        until(lambda: university.shared_by(*processes), "fair shares", _PATIENCE)
-        with self.hosts[1].without("database"):
-            self.take_over("one has lost the database", processes[0], processes[2])
+        self.processes[0] = self.begin(self.hosts[0])
+        self.tell("it is back: fair shares after", self.shared())
+        owners = self.owners_of(1)
+        with self.hosts[1].without(DATABASE):
+            self.take_over("one has lost the database", owners, 1)
+            self.invite(4)
+        self.tell("it is back: fair shares after", self.shared())
+        owners = self.owners_of(2)
+        with self.hosts[2].without(IMAP):
+            self.take_over("one has lost the IMAP server", owners, 2)
             self.invite(3)
-        until(lambda: university.shared_by(*processes), "fair shares", _PATIENCE)
-        with self.hosts[2].without("imap"):
-            self.invite(2)
-            time.sleep(10)
+        self.tell("it is back: fair shares after", self.shared())
+        owners = self.owners_of(1)
+        self.processes[1].send_signal(signal.SIGSTOP)
+        self.take_over("one is frozen", owners, 1)
+        self.invite(2)
+        self.processes[1].send_signal(signal.SIGCONT)
+        self.tell("it is back: fair shares after", self.shared())
         self.cluster.stop()
         time.sleep(5)
         self.cluster.start()
-        began = time.monotonic()
         self.invite(1)
-        until(lambda: university.shared_by(*processes), "fair shares", _PATIENCE)
-        self.tell("PostgreSQL restarted: fair shares after", time.monotonic() - began)
-        began = time.monotonic()
-        until(lambda: self.settled, "all to be decided", _PATIENCE)
-        self.tell(f"{self.delivered} invitations of {owners} owners settled after", time.monotonic() - began)
+        self.tell("PostgreSQL restarted: fair shares after", self.shared())
+        took = self.wait(lambda: self.settled, "all to be decided", 1.0)
+        self.tell(f"{len(self.invited)} invitations of {len(university.logins)} owners settled after", took)
+        self.tell_resident()
 
     def begin(self, host: Host) -> subprocess.Popen[bytes]:
-        return self.university.begin(
-            *host.inside, url=f"postgresql:///{self.database}?host={host.folder}&user=postgres"
-        )
-
-    @property
-    def database(self) -> str:
-        return self.university.url.partition("///")[2].partition("?")[0]
+        name = self.university.url.partition("///")[2].partition("?")[0]
+        url = f"postgresql://postgres@{DATABASE.address}/{name}"
+        return self.university.begin(*host.inside, url=url)
 
     def tell(self, what: str, seconds: float) -> None:
         print(f"{what:60}{seconds:8.1f} s", flush=True)
 
-    def take_over(self, what: str, *others: subprocess.Popen[bytes]) -> None:
-        took = until(lambda: self.university.shared_by(*others), f"a take-over when {what}", _PATIENCE)
+    def tell_resident(self) -> None:
+        living = [process for process in self.processes if process.poll() is None]
+        print(f"memory: {', '.join(f'{resident(process.pid):.0f} MB' for process in living)}", flush=True)
+
+    def wait(self, condition: Callable[[], bool], what: str, every: float = 0.25) -> float:
+        return until(condition, what, _PATIENCE, every)
+
+    def shared(self) -> float:
+        return self.wait(lambda: self.university.shared_by(*self.processes), "fair shares")
+
+    def listened(self) -> float:
+        """Until every mailbox was logged in to."""
+        missing = {login.user for login in self.university.logins.values()}
+
+        def all_there() -> bool:
+            missing.difference_update(user for user, _ in self.logins.fresh())
+            return not missing
+
+        return self.wait(all_there, "all to be logged in")
+
+    def owners_of(self, number: int) -> set[str]:
+        """The owners that a host's process holds, each with its connection; logins count from here on."""
+        holders = self.university.leases.holders()
+        mine = {process.id for process in self.university.leases.processes() if process.pid == self.pid(number)}
+        self.logins.fresh()
+        return {owner for owner, process in holders.items() if process in mine}
+
+    def pid(self, number: int) -> int:
+        return self.processes[number].pid
+
+    def take_over(self, what: str, owners: set[str], number: int) -> None:
+        """Wait until others hold these owners, and until they have logged in to the mailboxes of all of them."""
+        lost, began = self.hosts[number].address(IMAP), time.monotonic()
+        missing = {self.university.logins[owner].user for owner in owners}
+        held = 0.0
+
+        def taken() -> bool:
+            nonlocal held
+            missing.difference_update(user for user, rip in self.logins.fresh() if rip != lost)
+            if not held and not self.university.held().get(self.pid(number)) and self.university.nobodys() == 0:
+                held = time.monotonic() - began
+            return held > 0 and not missing
+
+        took = self.wait(taken, f"a take-over when {what}")
         self.takeovers.append(took)
-        self.tell(f"{what}: the others have its owners after", took)
+        self.tell(f"{what}: others hold its {len(owners)} owners after", held)
+        self.tell(f"{what}: others listen at their mailboxes after", took)
 
     def invite(self, parts: int) -> None:
         """Deliver what makes the invitations even over the parts that are left."""
-        logins = list(self.university.logins.values())
-        for number in range(self.delivered, self.delivered + (self.invitations - self.delivered) // parts):
-            stranger = f"peer{number}@domain{number}.example"
-            self.university.dovecot.deliver(logins[number % len(logins)], old_linkedin(f"Peer N{number}", stranger))
-            self.delivered += 1
-
-    def asked(self, query: str) -> int:
-        with open_url(self.university.url).at_once() as connection:
-            return int(connection.execute(text(query)).scalar_one())
+        owners = list(self.university.logins.items())
+        for number in range(len(self.invited), len(self.invited) + (self.invitations - len(self.invited)) // parts):
+            stranger, (owner, login) = f"peer{number}@domain{number}.example", owners[number % len(owners)]
+            self.university.dovecot.drop(login, old_linkedin(f"Peer N{number}", stranger))
+            self.invited.append(Invited(stranger, owner))
 
     @property
     def settled(self) -> bool:
+        ended = "select count(*) from entries where state not in ('new', 'due', 'sending', 'dot')"
         try:
-            return self.asked("select count(*) from entries where state in ('sent', 'uncertain')") >= self.delivered
-        except Exception:  # noqa: BLE001 - the database has just come back
-            return False
+            with self.university.leases.store.at_once() as connection:
+                return int(connection.execute(text(ended)).scalar_one()) >= len(self.invited)
+        except JournalFailed:
+            return False  # the database has just come back
 
     def result(self) -> bool:
         """Print what came of it; whether every bar was kept."""
-        answers = self.university.answers()
-        twice = sum(count > 1 for count in answers.values())
-        decided = self.asked("select count(*) from entries where judged is not null")
-        uncertain = self.asked("select count(*) from entries where state = 'uncertain'")
-        lost = self.delivered - min(decided, len(answers) + uncertain)
-        longest = max(self.takeovers)
-        print(f"uncertain, and so the owner's to decide: {uncertain}")
-        print(
-            f"owners={len(self.university.logins)} invitations={self.delivered} answered_twice={twice} "
-            f"lost={lost} takeover_max_s={longest:.1f}"
+        store = self.university.leases.store
+        reckoning = Reckoning.of(
+            self.invited,
+            self.university.smtp.delivered,
+            store,
+            {host.address(SMTP): host.name for host in self.hosts},
         )
-        return twice == 0 and lost <= 0 and longest < MOST_TAKEOVER
+        print(f"owners changed hands {Hands.of(store).changes} times")
+        print(f"sent from a host whose owner it was not: {len(reckoning.fenced)}", *reckoning.fenced[:10], sep="\n    ")
+        print(f"to nobody who had invited: {len(reckoning.strange)}; undecided: {len(reckoning.undecided)}")
+        uncertain = sum(reckoning.uncertain.values())
+        print(f"uncertain, and so the owner's to decide: {uncertain}, of which {reckoning.uncertain_sent} had gone out")
+        for why, number in reckoning.uncertain.items():
+            print(f"    {number} x {why}")
+        for one in (*reckoning.lost[:10], *reckoning.twice[:10]):
+            print("   ", one)
+        longest = max(self.takeovers)
+        print(
+            f"owners={len(self.university.logins)} invitations={len(self.invited)} "
+            f"answered_twice={len(reckoning.twice)} lost={len(reckoning.lost)} takeover_max_s={longest:.1f}"
+        )
+        sound = not (reckoning.twice or reckoning.lost or reckoning.undecided or reckoning.fenced or reckoning.strange)
+        return sound and longest < MOST_TAKEOVER
 
 
 def main() -> None:
+    within("tests.scale")
     owners = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
     invitations = int(sys.argv[2]) if len(sys.argv) > 2 else 10 * owners
+    for network in NETWORKS:
+        network.make()
+    hosts = [Host(number, NETWORKS) for number in range(3)]
+    for host in hosts:
+        host.make()
     with TemporaryDirectory(prefix="rsvpd-scale-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
         for part in ("dovecot", "postgres", "smtp"):
             (folder / part).mkdir()
-        dovecot = stack.enter_context(running(Dovecot(folder / "dovecot", extra=MANY.format(limit=8 * owners + 200))))
-        cluster = stack.enter_context(postgres.running(folder / "postgres"))
-        smtp = SmtpServer(Login("ada@example.org", "pass word"), Certificate.make(folder / "smtp"))
+        many = (MANY + _MAILBOXES).format(limit=8 * owners + 200)
+        dovecot = stack.enter_context(running(Dovecot(folder / "dovecot", extra=many, host=IMAP.address)))
+        cluster = stack.enter_context(
+            postgres.running(folder / "postgres", address=DATABASE.address, network=DATABASE.range)
+        )
+        smtp = SmtpServer(
+            Login("ada@example.org", "pass word"),
+            Certificate.make(folder / "smtp", host=SMTP.address),
+            host=SMTP.address,
+        )
         smtp.start()
         stack.callback(smtp.stop)
         university = University(folder, dovecot, smtp, cluster.database())
         stack.callback(university.end)
+        began = time.monotonic()
         university.furnish(owners)
-        ways = {"imap": dovecot.imaps_port, "smtp": smtp.port}
-        hosts = []
-        for number in range(3):
-            (folder / f"host{number}").mkdir()
-            host = Host(f"rsvpd-{os.getpid()}-{number}", folder / f"host{number}")
-            hosts.append(stack.enter_context(host.up(ways, cluster.folder / ".s.PGSQL.5432")))
-        scene = Scene(university, cluster, hosts, invitations)
+        print(f"{owners} owners, furnished after {time.monotonic() - began:.1f} s", flush=True)
+        note(university.leases.store)
+        scene = Scene(university, cluster, hosts, invitations, Logins(dovecot.folder / "dovecot.log"))
         try:
             scene.play()
-        except AssertionError:
+        except (AssertionError, KeyboardInterrupt):
             for number in range(len(university.processes)):
                 print(university.log(number)[-3000:])
             raise
+        if keep := os.environ.get("RSVPD_SCALE_LOGS"):
+            for log in folder.glob("*.log"):
+                (Path(keep) / log.name).write_bytes(log.read_bytes())
         sys.exit(0 if scene.result() else 1)
 
 

@@ -88,7 +88,7 @@ service anvil {{
 }}
 service lmtp {{
   inet_listener lmtp {{
-    address = {host}
+    address = {here}
     port = {lmtp_port}
   }}
 }}
@@ -107,14 +107,21 @@ class Dovecot:
 
     `without` are capabilities it does not offer, `separator` and `prefix` how its folders are named, `extra` is
     more of its configuration. Started by root, it keeps the mail of each user as a Unix user of its own, which
-    must be able to enter `folder`: notices of new mail are limited to 128 a Unix user.
+    must be able to enter `folder`: notices of new mail are limited to 128 a Unix user. IMAP is at `host`.
     """
 
     def __init__(
-        self, folder: Path, *, without: tuple[str, ...] = (), separator: str = "/", prefix: str = "", extra: str = ""
+        self,
+        folder: Path,
+        *,
+        without: tuple[str, ...] = (),
+        separator: str = "/",
+        prefix: str = "",
+        extra: str = "",
+        host: str = HOST,
     ) -> None:
-        self.folder = folder
-        self.certificate = Certificate.make(folder)
+        self.folder, self.host = folder, host
+        self.certificate = Certificate.make(folder, host=host)
         self.imap_port, self.imaps_port, self.lmtp_port = free_port(), free_port(), free_port()
         (folder / "users").mkdir()
         (folder / "mail").mkdir()
@@ -129,7 +136,8 @@ class Dovecot:
         text = _CONFIG.format(
             folder=folder,
             certificate=self.certificate,
-            host=HOST,
+            host=host,
+            here=HOST,
             internal="dovecot" if self._as_root else me.pw_name,
             login="dovenull" if self._as_root else me.pw_name,
             group="dovecot" if self._as_root else grp.getgrgid(os.getegid()).gr_name,
@@ -158,7 +166,7 @@ class Dovecot:
         )
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
-            with suppress(OSError), socket.create_connection((HOST, self.imaps_port), timeout=1):
+            with suppress(OSError), socket.create_connection((self.host, self.imaps_port), timeout=1):
                 return
             if self._process.poll() is not None:
                 break
@@ -214,10 +222,22 @@ class Dovecot:
         with smtplib.LMTP(HOST, self.lmtp_port) as lmtp:
             lmtp.sendmail("bounce@example.net", [login.user], raw)
 
+    def drop(self, login: Login, raw: bytes) -> None:
+        """Put a mail into a mailbox of which no folder was made yet, or all were; at a hundredth of the cost."""
+        maildir, name = self.home(login) / "Maildir", f"{time.time():.6f}.{secrets.token_hex(8)}.dropped"
+        owner = self.home(login).stat()
+        for folder in (maildir, *(maildir / part for part in ("tmp", "new", "cur"))):
+            if not folder.exists():
+                folder.mkdir(0o700)
+                os.chown(folder, owner.st_uid, owner.st_gid)
+        (maildir / "tmp" / name).write_bytes(raw)
+        os.chown(maildir / "tmp" / name, owner.st_uid, owner.st_gid)
+        (maildir / "tmp" / name).rename(maildir / "new" / name)
+
     @contextmanager
     def client(self, login: Login, folder: str = "INBOX") -> Iterator[IMAPClient]:
         """Another mail program of the owner's, in a folder."""
-        with IMAPClient(HOST, port=self.imap_port, ssl=False, timeout=_PATIENCE) as client:
+        with IMAPClient(self.host, port=self.imap_port, ssl=False, timeout=_PATIENCE) as client:
             client.login(login.user, login.password)
             client.select_folder(folder)
             yield client

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from gateway.errors import JournalFailed
 from gateway.journal.leases import Leases
-from tests.certificates import HOST
 from tests.notifications import MX
 from tests.servers import Dovecot
 from tests.submission import Login, SmtpServer
@@ -27,13 +26,13 @@ addresses = "ada@example.org"
 [authentication]
 authserv_id = "{mx}"
 [imap]
-host = "{host}"
+host = "{dovecot.host}"
 port = {dovecot.imaps_port}
 user = "{login.user}"
 password = {{ file = "passwords/{login.user}" }}
 ca_file = "{dovecot.certificate.chain}"
 [smtp]
-host = "{host}"
+host = "{smtp.host}"
 port = {smtp.port}
 user = "{smtp.login.user}"
 password = {{ file = "passwords/smtp" }}
@@ -44,12 +43,12 @@ hold = "0s"
 """
 
 
-def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> float:
-    """Wait for a state; the seconds that took."""
+def until(condition: Callable[[], bool], what: str, patience: float = PATIENCE, every: float = 0.05) -> float:
+    """Wait for a state, looking so often (in seconds); the seconds that took."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < patience, f"waited in vain for {what}"
-        time.sleep(0.05)
+        time.sleep(every)
     return time.monotonic() - began
 
 
@@ -63,6 +62,7 @@ class University:
     url: str
     logins: dict[str, Login] = field(default_factory=dict)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _leases: Leases | None = None
 
     @property
     def files(self) -> Path:
@@ -70,7 +70,8 @@ class University:
 
     @property
     def leases(self) -> Leases:
-        return Leases.at(self.url)
+        self._leases = self._leases or Leases.at(self.url)
+        return self._leases
 
     def furnish(self, owners: int) -> None:
         """A mailbox and a file for everybody, put into the table by the command line."""
@@ -86,7 +87,7 @@ class University:
 
     def write(self, name: str, extra: str = "") -> None:
         """The file of an owner."""
-        text = _CONFIG.format(login=self.logins[name], mx=MX, host=HOST, dovecot=self.dovecot, smtp=self.smtp)
+        text = _CONFIG.format(login=self.logins[name], mx=MX, dovecot=self.dovecot, smtp=self.smtp)
         (self.files / f"{name}.toml").write_text(text + extra)
 
     def rsvpd(self, *arguments: object, status: int = 0) -> str:
@@ -123,6 +124,13 @@ class University:
             return {process.pid: process.held for process in self.leases.processes() if process.living}
         except JournalFailed:
             return {}  # it has just come back
+
+    def nobodys(self) -> int:
+        """How many owners no living process holds; all, while nobody can tell."""
+        try:
+            return self.leases.nobodys()
+        except JournalFailed:
+            return len(self.logins)
 
     def shared_by(self, *processes: subprocess.Popen[bytes]) -> bool:
         """Whether these processes, and they alone, hold all owners, and none more than its share."""

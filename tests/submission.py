@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +31,8 @@ class Delivered:
     sender: str
     recipients: tuple[str, ...]
     raw: bytes
+    peer: str = field(default="", compare=False)  # the address it came from
+    at: float = field(default=0.0, compare=False)  # when the final dot was read, in seconds since 1970
 
 
 @dataclass(slots=True)
@@ -58,11 +61,12 @@ class SmtpServer:
     at: dict[str, Callable[[str], None]] = field(default_factory=dict)  # called when a step is reached
     forward: Callable[[Delivered], None] | None = None  # who gets each mail that was taken
     port: int = 0
+    host: str = HOST
     _listener: socket.socket | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
-        self._listener = socket.create_server((HOST, self.port))
+        self._listener = socket.create_server((self.host, self.port), backlog=1000)
         self.port = self._listener.getsockname()[1]
         self._stopping.clear()
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -93,13 +97,13 @@ class SmtpServer:
     def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                client, _ = listener.accept()
+                client, (peer, _) = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, peer), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
-        dialogue = _Dialogue(self, client)
+    def _serve(self, client: socket.socket, peer: str) -> None:
+        dialogue = _Dialogue(self, client, peer)
         with suppress(OSError, _Cut):
             dialogue.run()
         dialogue.close()
@@ -112,9 +116,10 @@ class _Cut(Exception):
 class _Dialogue:
     """One client's session."""
 
-    def __init__(self, server: SmtpServer, client: socket.socket) -> None:
+    def __init__(self, server: SmtpServer, client: socket.socket, peer: str) -> None:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server, self._client, self._file = server, client, client.makefile("rb")
+        self._peer = peer
         self._tls = False
         self._known = False
         self._sender, self._recipients = "", []  # type: str, list[str]
@@ -215,13 +220,14 @@ class _Dialogue:
         if not self._answer("data", go_ahead):
             return
         lines = self._content()
+        dot_at = time.time()
         if interruption is not None:
             return
         self._server.wire.append(b"".join(lines))
         reply = self._server.fault("dot") or "250 2.0.0 queued"
         if reply[0] == "2" or reply == "lost":
             raw = b"".join(line[1:] if line.startswith(b".") else line for line in lines)
-            taken = Delivered(self._sender, tuple(self._recipients), raw)
+            taken = Delivered(self._sender, tuple(self._recipients), raw, self._peer, dot_at)
             self._server.delivered.append(taken)
             if self._server.forward:
                 self._server.forward(taken)

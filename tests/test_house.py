@@ -66,7 +66,7 @@ FLOORS = (
         "deeds",
         "orders",
     ),
-    ("check", "init", "roster", "sharing", "turns", "logbook", "metrics"),
+    ("check", "init", "roster", "sight", "sharing", "turns", "logbook", "metrics"),
     ("watches",),
     ("service",),
     ("demo",),

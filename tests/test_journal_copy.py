@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
@@ -50,3 +51,31 @@ def test_other_rows_of_the_owner_in_the_target_stop_it(source: Store, cluster: P
     with pytest.raises(JournalFailed, match="the database has other rows of this owner"):
         copy_journal(source, target, lambda _owner, _rows: None)
     assert Journal(target, "ada").entries(*State) == []
+
+
+def test_a_copy_that_was_ended_in_the_middle_goes_on_where_it_was(source: Store, cluster: Postgres) -> None:
+    due(Journal(source, "grace"), "another")
+    Journal(source, "grace").set_fact("secret", "g5")
+    target = open_url(cluster.database())
+
+    def end_after_the_first(_owner: str, _rows: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        copy_journal(source, target, end_after_the_first)
+    between = Journal(target, "grace").fact("secret")
+    copied = copy_journal(source, target, lambda _owner, _rows: None)
+
+    assert between is None
+    assert (copied["ada"], copied["grace"] > 0) == (0, True)
+    assert Journal(target, "grace").fact("secret") == "g5"
+
+
+def test_a_row_that_differs_is_told_of(source: Store, cluster: Postgres) -> None:
+    target = open_url(cluster.database())
+    copy_journal(source, target, lambda _owner, _rows: None)
+    with target.at_once() as connection:
+        connection.execute(text("update entries set recipient = 'mallory@example.net' where key = 'key1'"))
+
+    with pytest.raises(JournalFailed, match="ada, entries: the database has other rows"):
+        copy_journal(source, target, lambda _owner, _rows: None)

@@ -138,3 +138,26 @@ def test_nothing_is_written_for_an_owner_who_is_another_processes(cluster: Postg
         Journal(store, "ada").claim(entry, LIMITS, NOW)
     assert Journal(replace(store, proof=again.proof), "ada").claim(entry, LIMITS, NOW) is None
     assert again.token == held.token + 1
+
+
+def test_an_owner_in_the_table_is_commanded_by_name_and_by_a_file_of_that_name(university: University) -> None:
+    university.furnish(1)
+    process = university.begin()
+    until(lambda: university.shared_by(process), "the owner to be held")
+    (login,) = university.logins.values()
+    university.dovecot.deliver(login, old_linkedin("Olga Peer", "olga@somewhere.example"))
+    until(lambda: len(university.answers()) == 1, "the answer")
+    named = f"{university.url}#owner0000"
+    file = university.folder / "owner0000.toml"
+    file.write_text(f'[me]\nname = "Ada Miller"\naddresses = "ada@example.org"\n[journal]\nurl = "{university.url}"\n')
+    file.chmod(0o600)
+
+    approved = university.rsvpd("approve", "--config", named, "c1")
+    paused = university.rsvpd("pause", "--config", file)
+
+    assert "Olga Peer" in university.rsvpd("list", "--all", "--config", named)
+    assert "approve" in approved or "accept" in approved
+    assert paused.startswith("Paused")
+    assert "owner" in university.rsvpd("show", "c1", "--config", file)
+    assert "Olga Peer" in university.rsvpd("digest", named)
+    university.rsvpd("list", "--config", f"{university.url}#nobody", status=78)

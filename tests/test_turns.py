@@ -197,3 +197,13 @@ def test_who_is_taken_out_gets_no_more_rounds() -> None:
     turns.remove("o0")
 
     assert begun(turns, 4000.0) == ["o2"]
+
+
+def test_who_is_new_is_listened_to_before_those_who_have_news() -> None:
+    turns = listening(30, servers=3)
+    for number in range(30):
+        turns.wake(f"o{number}")
+    turns.add("new", server="s0")
+    turns.wake("new")
+
+    assert begun(turns, 100.0)[0] == "new"

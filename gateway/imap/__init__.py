@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from gateway.config import Imap
 from gateway.errors import MailboxFailed
 from gateway.imap.client import Client, connected, quoted, told
+from gateway.imap.client import reaches as reaches
 from gateway.imap.folders import Folders
 
 T = TypeVar("T")
@@ -54,9 +55,12 @@ class Fetched:
     whole: bool = True
 
 
-def connect(account: Imap, secret: Callable[[], SecretStr]) -> Session:
-    """A session that is logged in; MailboxFailed says what did not work, permanent when only the owner can help."""
-    client = connected(account, secret)
+def connect(account: Imap, secret: Callable[[], SecretStr], *, prompt: bool = False) -> Session:
+    """A session that is logged in; MailboxFailed says what did not work, permanent when only the owner can help.
+
+    A `prompt` one notices within ten seconds when the server is not there any more.
+    """
+    client = connected(account, secret, prompt=prompt)
     place = f"{account.host}:{account.port}"
     try:
         return Session(client, place, Folders.of(client, place))

@@ -29,6 +29,15 @@ from gateway.secrecy import without
 
 _TIMEOUT = SocketTimeout(connect=15, read=60)  # seconds
 _BUFFER = 1024  # bytes of what a connection reads ahead
+_PROMPT_CONNECT, _LOOK = 6, 3  # seconds
+# Where another host can go on instead: seconds until the system asks a silent server, between its questions, how often
+# it asks, and milliseconds in which what was sent must have arrived.
+_PROMPT = (
+    (socket.TCP_KEEPIDLE, 3),
+    (socket.TCP_KEEPINTVL, 1),
+    (socket.TCP_KEEPCNT, 3),
+    (socket.TCP_USER_TIMEOUT, 6000),
+)
 _UNFIT = re.compile(r"[^ -~]")
 _TEMPORARY = re.compile(
     r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]|temporar|try again|too many|rate limit", re.IGNORECASE
@@ -53,13 +62,16 @@ class Client(IMAPClient):  # type: ignore[misc]
     server says something before "+ idling".
     """
 
-    def __init__(self, host: str, port: int, *, implicit: bool, context: ssl.SSLContext) -> None:
-        super().__init__(host, port, ssl=implicit, ssl_context=context, timeout=_TIMEOUT)
+    def __init__(self, host: str, port: int, *, implicit: bool, context: ssl.SSLContext, prompt: bool = False) -> None:
+        patience = SocketTimeout(connect=_PROMPT_CONNECT, read=_TIMEOUT.read) if prompt else _TIMEOUT
+        super().__init__(host, port, ssl=implicit, ssl_context=context, timeout=patience)
         self.normalise_times = False
         self._early: list[bytes] = []
         self._imap.debug = 0  # imapclient sets 5, which formats every mail twice and logs whole bodies
         # SEARCH and APPEND are sent in two writes, and a server may wait 40 ms before it acknowledges the first.
         self.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if prompt:
+            self._notice_silence()
         if not implicit:
             self.starttls(context)
 
@@ -67,6 +79,12 @@ class Client(IMAPClient):  # type: ignore[misc]
         if self.ssl:
             return _Wire(self.host, self.port, self.ssl_context, self._timeout.connect)
         return super()._create_IMAP4()
+
+    def _notice_silence(self) -> None:
+        """Have the system end the connection soon when the server's host is not there any more."""
+        self.socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _PROMPT:
+            self.socket().setsockopt(socket.IPPROTO_TCP, option, value)
 
     def hang_up(self) -> None:
         """End the connection without waiting for an answer."""
@@ -141,10 +159,23 @@ def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def connected(account: Imap, secret: Callable[[], SecretStr]) -> Client:
-    """A connection that is logged in; MailboxFailed says what did not work, permanent when only the owner can help."""
+def reaches(place: str) -> bool:
+    """Whether somebody listens at "host:port"; nothing is said to them."""
+    host, _, port = place.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _LOOK).close()
+    except OSError:
+        return False
+    return True
+
+
+def connected(account: Imap, secret: Callable[[], SecretStr], *, prompt: bool = False) -> Client:
+    """A connection that is logged in; MailboxFailed says what did not work, permanent when only the owner can help.
+
+    A `prompt` one notices within ten seconds when the server is not there any more.
+    """
     place = f"{account.host}:{account.port}"
-    client = _reached(account, place)
+    client = _reached(account, place, prompt=prompt)
     try:
         _log_in(client, account, secret, place)
     except MailboxFailed:
@@ -153,10 +184,11 @@ def connected(account: Imap, secret: Callable[[], SecretStr]) -> Client:
     return client
 
 
-def _reached(account: Imap, place: str) -> Client:
+def _reached(account: Imap, place: str, *, prompt: bool) -> Client:
     try:
         context = tls.context(account.ca_file)
-        return Client(account.host, account.port, implicit=account.tls == "implicit", context=context)
+        implicit = account.tls == "implicit"
+        return Client(account.host, account.port, implicit=implicit, context=context, prompt=prompt)
     except CapabilityError:
         why = f"{place} does not offer STARTTLS, and no password is sent in the clear"
         raise MailboxFailed(why, permanent=True) from None

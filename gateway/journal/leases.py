@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     DateTime,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     String,
     Table,
     delete,
+    false,
     func,
     select,
     text,
@@ -50,6 +52,7 @@ processes = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Column("beat", DateTime(timezone=True), nullable=False),  # the last sign of life
     Column("until", DateTime(timezone=True), nullable=False),
+    Column("blind", Boolean, nullable=False, server_default=false()),  # it reaches no IMAP server
 )
 
 # Owners' files. A secret never stands in one.
@@ -179,14 +182,16 @@ class Leases:
             connection.execute(insert(processes).values(**values))
         return tenure
 
-    def prolong(self, tenure: Tenure) -> None:
-        """Live on; LeaseLost when it is too late for that."""
+    def prolong(self, tenure: Tenure, *, blind: bool = False) -> None:
+        """Live on, and tell whether the IMAP servers are out of reach; LeaseLost when it is too late for that."""
         began, moment = now(), func.clock_timestamp()
         alive = (processes.c.id == tenure.process, processes.c.until > moment)
         # Without the lock of those who take: a sign of life waits for nobody.
         with self.store.at_once() as connection:
             took = connection.execute(
-                update(processes).where(*alive).values(beat=moment, until=moment + text(f"interval '{LASTS} seconds'"))
+                update(processes)
+                .where(*alive)
+                .values(beat=moment, until=moment + text(f"interval '{LASTS} seconds'"), blind=blind)
             )
         if took.rowcount != 1:
             raise LeaseLost("no sign of life came through for too long; others may serve these owners by now")
@@ -200,12 +205,15 @@ class Leases:
 
     # Sharing
 
-    def fair_share(self) -> int:
-        """How many owners each living process should hold."""
+    def fair_share(self, *, blind: bool = False) -> int:
+        """How many owners each living process should hold that sees; none who is blind, unless all are."""
         living = select(func.count()).select_from(processes).where(processes.c.until > func.clock_timestamp())
         with self.store.read() as connection:
             all_owners = connection.execute(select(func.count()).select_from(owners)).scalar_one()
-            return -(-all_owners // max(1, connection.execute(living).scalar_one()))
+            seeing = connection.execute(living.where(processes.c.blind.is_(False))).scalar_one()
+            if blind and seeing:
+                return 0
+            return -(-all_owners // max(1, seeing or connection.execute(living).scalar_one()))
 
     def take(self, tenure: Tenure, most: int) -> list[tuple[Holding, OwnersFile]]:
         """Up to so many owners that nobody living holds."""
@@ -315,6 +323,12 @@ class Leases:
         """The latest."""
         with self.store.read() as connection:
             return int(connection.execute(select(func.coalesce(func.max(owners.c.revision), 0))).scalar_one())
+
+    def file(self, name: str) -> OwnersFile | None:
+        """An owner's file; None when there is none of this name."""
+        with self.store.read() as connection:
+            row = connection.execute(select(owners).where(owners.c.name == name)).first()
+        return OwnersFile(row.name, row.folder, row.text, row.revision) if row else None
 
     def files(self) -> list[OwnersFile]:
         """Every owner's file."""

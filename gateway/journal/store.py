@@ -36,6 +36,9 @@ from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
 _READS, _PASSING = "rsvpd_reads", "rsvpd_passing"
+# In PostgreSQL each statement sees what is committed by then, in a transaction or not; without, there are no BEGIN and
+# ROLLBACK to wait for.
+_READING: dict[str, dict[str, Any]] = {"sqlite": {_READS: True}, "postgresql": {"isolation_level": "AUTOCOMMIT"}}
 _CONNECTIONS = 8  # to a PostgreSQL that are kept; as many more at a rush
 _FROZEN = 10_000  # milliseconds in which a transaction asks nothing before the server ends it
 # libpq's, seconds but for the third, milliseconds: a network that swallows everything must show within a lease.
@@ -117,7 +120,7 @@ class Store:
             if self._within is not None:
                 yield self._within
                 return
-            with self.engine.connect().execution_options(**{_READS: True}) as connection:
+            with self.engine.connect().execution_options(**_READING[self.engine.dialect.name]) as connection:
                 yield connection
         except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
