@@ -81,7 +81,7 @@ class Scene:
         self.processes = [self.begin(host) for host in self.hosts]
         self.tell("fair shares after", self.shared())
         self.tell("all mailboxes listened at after", self.listened())
-        self.tell_resident()
+        self.tell_memory()
         self.invite(6)
         owners = self.owners_of(0)
         self.processes[0].kill()
@@ -112,7 +112,7 @@ class Scene:
         self.tell("PostgreSQL restarted: fair shares after", self.shared())
         took = self.wait(lambda: self.settled, "all to be decided", 1.0)
         self.tell(f"{len(self.invited)} invitations of {len(university.logins)} owners settled after", took)
-        self.tell_resident()
+        self.tell_memory()
 
     def begin(self, host: Host) -> subprocess.Popen[bytes]:
         name = self.university.url.partition("///")[2].partition("?")[0]
@@ -122,7 +122,7 @@ class Scene:
     def tell(self, what: str, seconds: float) -> None:
         print(f"{what:60}{seconds:8.1f} s", flush=True)
 
-    def tell_resident(self) -> None:
+    def tell_memory(self) -> None:
         living = [process for process in self.processes if process.poll() is None]
         print(f"memory: {', '.join(f'{resident(process.pid):.0f} MB' for process in living)}", flush=True)
 
