@@ -108,7 +108,7 @@ class Filing:
             self.journal.whereabouts.filing(here, folder, self.clock(), lasting=bool(papers))
             self._lay_out(session, papers, fresh=frozenset(entry.id for entry in here) - begun)
             uids = [entry.place.uid for entry in here if entry.place]
-            session.select(inbox)
+            session.stay_in(inbox)
             session.add_keyword(uids, KEYWORD)
             # A mail that came by LMTP may have been answered before it was found in the mailbox.
             session.mark_answered([entry.place.uid for entry in here if entry.place and entry.state is State.SENT])

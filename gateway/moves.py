@@ -79,6 +79,10 @@ class Moves:
     def _news(self, session: Session, folder: str, cursor: tuple[int, int]) -> bool:
         uidvalidity, uidnext = session.status(folder)
         known, last = cursor
+        if uidnext == 1:  # nothing ever lay there
+            if uidvalidity != known:
+                self.journal.advance(folder, uidvalidity, 0)
+            return False
         return uidvalidity != known or uidnext == 0 or uidnext - 1 > last
 
     def _look(self, session: Session, verdict: Verdict, folder: str, cursor: tuple[int, int]) -> Look:

@@ -130,6 +130,11 @@ class Session:
         self._exists = self._selected.exists
         return self._selected
 
+    def stay_in(self, folder: str) -> None:
+        """Go to a folder unless that is where we are; what is known of its state is as old as the last select()."""
+        if (self._folder, self._selected.uidvalidity > 0) != (folder, True):
+            self.select(folder)
+
     def status(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and UIDNEXT of a folder, without going there."""
         with told(f"asking after {folder!r} on {self.place}"):
