@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lxml import etree
-
 from gateway.mail import printable
 
 _BLOCKS = frozenset(
@@ -45,6 +43,8 @@ def lines_of(source: str) -> list[Line]:
     """The visible lines of a page; none where there is no page to be made of it."""
     if not source.strip():
         return []
+    from lxml import etree  # 5 MB, and a mail whose text tells all does without
+
     reader = _Reader()
     try:
         # The stubs want targets to take bytes, too; of a text they get text.

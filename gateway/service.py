@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
+from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -36,10 +37,12 @@ from gateway.logbook import Tally
 from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
 from gateway.round import Round
-from gateway.sharing import News, Sharing, Stake
 from gateway.state import Lock
 from gateway.turns import Turns
 from gateway.watches import Prepared, Watch, now, prepare, prepare_again, server_of
+
+if TYPE_CHECKING:  # with all of PostgreSQL, which files need nothing of
+    from gateway.sharing import News, Sharing, Stake
 
 log = logging.getLogger(__name__)
 

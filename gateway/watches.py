@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gateway.config import Config
 from gateway.errors import BadConfig, BadTemplate, JournalFailed, LeaseLost, MailboxFailed, RsvpdError
@@ -21,10 +22,12 @@ from gateway.pipeline import FAULTY, Post
 from gateway.records import Records
 from gateway.roster import Roster
 from gateway.round import Round
-from gateway.sharing import Stake
 from gateway.state import Lock, folder_of, rung
 from gateway.steps import Steps
 from gateway.upkeep import Upkeep
+
+if TYPE_CHECKING:  # with all of PostgreSQL, which a file needs nothing of
+    from gateway.sharing import Stake
 
 
 def now() -> datetime:

@@ -1,3 +1,4 @@
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -345,3 +346,30 @@ def test_what_somebody_is_told_or_acts_on_waits_for_the_disk_and_what_is_found_o
     journal.set_fact("paused", "now")
 
     assert waited == [True, True, False, False, False, True, False, False, False, True, True, True]
+
+
+def test_what_is_asked_in_every_round_looks_at_a_few_rows_alone(tmp_path: Path) -> None:
+    """However many mails there are: a journal of a million cases has to be asked as quickly as an empty one."""
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        journal.store.engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
+    )
+
+    journal.waiting(10)
+    journal.uncopied()
+    list(journal.unfiled("INBOX"))
+    journal.due(NOW)
+    journal.conversation.awaited(NOW, 10)
+
+    with journal.store.read() as connection:
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).first())
+            for statement, parameters in asked.copy()
+        ]
+    used = [re.findall(r"USING (?:COVERING )?INDEX (\w+)", plan) for plan in plans]
+    assert [names[0] for names in used if names] == [
+        "cases_waiting", "entries_uncopied", "entries_unfiled", "entries_state", "entries_settled",
+    ]  # fmt: skip
