@@ -12,8 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import text
+
 from gateway.errors import JournalFailed
 from gateway.journal.leases import Leases
+from gateway.journal.store import open_url
 from tests.notifications import MX
 from tests.servers import Dovecot
 from tests.submission import Login, SmtpServer
@@ -141,6 +144,12 @@ class University:
     def answers(self) -> Counter[str]:
         """How many mails went to each address."""
         return Counter(address for mail in list(self.smtp.delivered) for address in mail.recipients)
+
+    def uncertain(self) -> set[str]:
+        """To whom an answer may have gone: its process ended between the mark and the final dot."""
+        query = text("select judgement->'reply'->>'to' from entries where state = 'uncertain'")
+        with open_url(self.url).at_once() as connection:
+            return set(connection.execute(query).scalars())
 
     def log(self, number: int) -> str:
         return (self.folder / f"rsvpd{number}.log").read_text()
