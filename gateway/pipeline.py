@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 PAUSED = "paused"  # the journal's fact that stops all sending
 FAULTY = "faulty-settings"  # the journal's fact of why changed settings are not in force
 BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
-_AT_ONCE = 50  # mails judged in one transaction
+_AT_ONCE = 20  # mails judged in one transaction
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"

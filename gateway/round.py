@@ -321,11 +321,13 @@ class Round:
     def _judge(self) -> frozenset[int]:
         """Judge what came in; the ids of the entries."""
         self._heed()
-        new = self.journal.entries(State.NEW)
-        for batch in portions(new):
-            self.steps.take()
-            process(batch, self.owner, self.journal, self.clock())
-        return frozenset(entry.id for entry in new)
+        judged: set[int] = set()
+        for new in self.journal.new():
+            for batch in portions(new):
+                self.steps.take()
+                process(batch, self.owner, self.journal, self.clock())
+                judged.update(entry.id for entry in batch)
+        return frozenset(judged)
 
     def _judge_again(self, judged: Container[int], *, fresh: bool) -> None:
         """Judge what still waits for the owner once more, where policy or records are others than then.

@@ -107,7 +107,7 @@ def looked_at(journal: Journal) -> list[Entry]:
     """Every list there is."""
     (
         list(journal.unfiled("INBOX")),
-        journal.open_to_change(),
+        list(journal.open_to_change()),
         journal.between(datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC)),
     )
     return journal.entries(State.UNREADABLE)

@@ -25,7 +25,7 @@ from gateway.imap.folders import Folders
 T = TypeVar("T")
 
 _BATCH = 200  # mails a FETCH; less where they are over _BATCH_BYTES in all
-_BATCH_BYTES = 4 * 1024 * 1024
+_BATCH_BYTES = 2 * 1024 * 1024
 _UIDS = 500  # UIDs a command; servers limit the length of a line
 _IDS = 20  # Message-IDs a SEARCH, for the same reason
 _ANSWER = 90_000  # UIDs an answer to SEARCH; imaplib takes a line of 1,000,000 bytes at most

@@ -53,6 +53,7 @@ _FACTS = select(facts.c.name, facts.c.value).where(
 )
 _BEGAN = select(func.min(events.c.at)).where(events.c.owner == _MINE)
 _IN_STATES = _entries.ENTRIES.where(entries.c.state.in_(bindparam("states", expanding=True)))
+_NEW = _entries.ENTRIES.where(entries.c.state == State.NEW, entries.c.id > bindparam("last")).limit(_AT_ONCE)
 _HOLD_OVER = _entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not_before <= _MOMENT)
 _DUE = _entries.ENTRIES.where(
     entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
@@ -207,18 +208,22 @@ class Journal:
         with self.store.write() as connection:
             _entries.settle(connection, self.owner, entry, State.UNREADABLE, now, why=why, only_from=(State.NEW,))
 
-    def open_to_change(self) -> list[Entry]:
+    def open_to_change(self) -> Iterator[Entry]:
         """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
         other = entries.alias()
         waiting = (State.CLOSED, State.HELD)
         acted = select(other.c.id).where(other.c.case_id == entries.c.case_id, other.c.state.not_in(waiting))
-        return self._find(
+        conditions = (
             entries.c.state.in_(waiting),
             entries.c.raw.is_not(None),
             cases.c.decided_by == "policy",
             ~acted.exists(),
             _entries.OPENS_A_CASE,
         )
+        last = 0
+        while found := self._find(*conditions, entries.c.id > last, limit=_AT_ONCE):
+            yield from found  # some at a time: they may be thousands
+            last = found[-1].id
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -355,6 +360,15 @@ class Journal:
     def entries(self, *states: State) -> list[Entry]:
         """Entries in the given states, oldest first."""
         return self._found(_IN_STATES, states=states)
+
+    def new(self) -> Iterator[list[Entry]]:
+        """Mails that were taken in and not judged, oldest first, some at a time."""
+        last = 0
+        while found := self._found(_NEW, last=last):
+            yield found
+            last = found[-1].id
+            if len(found) < _AT_ONCE:
+                return
 
     def due(self, now: datetime) -> list[Entry]:
         """Answers that may go out now."""
