@@ -325,7 +325,11 @@ def test_no_token_of_the_database_appears_in_logs_or_errors(
     errors = []
     monkeypatch.setattr("gateway.journal.grants._TRIES", 1)
     with shared.leases.store.write() as connection:
-        connection.exec_driver_sql("ALTER TABLE grants ADD CHECK (length(text) < 10) NOT VALID")
+        connection.exec_driver_sql(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'disk full'; END $$; "
+            "CREATE TRIGGER full_disk BEFORE UPDATE OF text ON grants FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
     attempts: list[Callable[[], None]] = [
         lambda: renewed_slowly(SharedGrant(row), lambda: None),
         lambda: sent_by(shared.config),
