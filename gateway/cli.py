@@ -295,22 +295,24 @@ def _count(number: int, noun: str) -> str:
 
 
 @main.command()
-@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def login(config_path: Path) -> None:
+@click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
+def login(config_path: Path | str) -> None:
     """Sign in at Google or Microsoft, wherever the file says oauth.
 
     Needs a browser, but on any machine. What it obtains is kept in the state directory, so run it as the user that
-    the service runs as. docs/logins.md tells how to register the app whose id the file names.
+    the service runs as; that of an owner in a table (postgresql://...#NAME) is kept beside their file, for whichever
+    process serves them. docs/logins.md tells how to register the app whose id the file names.
     """
-    from gateway.config import load
     from gateway.logins import sign_in
 
-    kept = list(sign_in(load(config_path), _Terminal(), datetime.now(UTC)))
+    config = _config(config_path)
+    kept = list(sign_in(config, _Terminal(), datetime.now(UTC)))
     if not kept:
-        raise click.UsageError(f"no account in {config_path} says oauth; passwords need no signing in")
+        raise click.UsageError(f"no account in the file of {config.owner} says oauth; passwords need no signing in")
     for found in kept:
         click.echo(f"Signed in: {found}")
-    click.echo(f"Next: rsvpd check {config_path}")
+    if isinstance(config_path, Path):
+        click.echo(f"Next: rsvpd check {config_path}")
 
 
 class _Terminal:

@@ -1,6 +1,7 @@
-"""Where a refresh token stands: a file of the owner's alone, replaced whole or not at all.
+"""Where a refresh token stands: a file of the owner's alone, replaced whole or not at all, or a row of a shared owner.
 
-With the systemd credential "oauth-key" the token in it is encrypted; without, the mode of the file is what protects it.
+With the systemd credential "oauth-key" the token in it is encrypted; without, what protects it is the mode of the file,
+or whom the database lets in.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import SecretStr
 
@@ -22,6 +23,8 @@ from gateway.ownership import why_not_hold
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+
+    from gateway.journal.grants import GrantRow
 
 KEY = "oauth-key"  # the credential
 _WARN_AT_MOST = timedelta(days=14)
@@ -59,6 +62,32 @@ def trouble(grant: Grant | None, unused: timedelta, now: datetime) -> str | None
     return None
 
 
+class Keeper(Protocol):
+    """Who keeps one grant; LookupError when what is kept cannot be trusted or read."""
+
+    @property
+    def place(self) -> str:
+        """Where, in words that follow "kept in"."""
+        ...
+
+    @property
+    def protection(self) -> str:
+        """What keeps others from the token."""
+        ...
+
+    def alone(self) -> AbstractContextManager[None]:
+        """No other process replaces the grant meanwhile: a provider may take each refresh token only once."""
+        ...
+
+    def read(self) -> Grant | None:
+        """The grant, None when there is none yet."""
+        ...
+
+    def write(self, grant: Grant) -> None:
+        """Replace the grant."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class GrantFile:
     """One grant on disk; LookupError when the file cannot be trusted or read, OSError when it cannot be written."""
@@ -83,54 +112,99 @@ class GrantFile:
             text = _read_own(self.path)
         except FileNotFoundError:
             return None
-        try:
-            row = json.loads(text)
-            return Grant(
-                client_id=row["client_id"],
-                scopes=tuple(row["scopes"]),
-                refresh=SecretStr(self._opened(row)),
-                obtained=datetime.fromisoformat(row["obtained"]),
-                used=datetime.fromisoformat(row["used"]),
-                ends=datetime.fromisoformat(row["ends"]) if row["ends"] else None,
-                ended=row["ended"],
-            )
-        except (ValueError, KeyError, TypeError):  # their texts would quote the file
-            raise LookupError(f"{self.path} is damaged; sign in again") from None
+        return _unfolded(text, self.place)
 
     def write(self, grant: Grant) -> None:
         """Replace the grant; after a crash at any moment the file holds the one before, or this one."""
-        token = grant.refresh.get_secret_value()
-        key = _key()
-        row = {
-            "client_id": grant.client_id,
-            "scopes": grant.scopes,
-            "obtained": grant.obtained.isoformat(),
-            "used": grant.used.isoformat(),
-            "ends": grant.ends.isoformat() if grant.ends else None,
-            "ended": grant.ended,
-            **({"sealed": _fernet(key).encrypt(token.encode()).decode()} if key else {"token": token}),
-        }
-        _replace(self.path, json.dumps(row, indent=1).encode() + b"\n")
+        _replace(self.path, _folded(grant).encode() + b"\n")
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
 
     @property
     def protection(self) -> str:
         """What keeps others from the token in the file."""
-        if "sealed" in json.loads(_read_own(self.path)):
-            return f"encrypted with the credential {KEY}"
-        return "protected by the mode of its file alone (0600)"
+        return _protection(_read_own(self.path)) or "protected by the mode of its file alone (0600)"
 
-    def _opened(self, row: dict[str, Any]) -> str:
-        if "sealed" not in row:
-            return str(row["token"])
-        from cryptography.fernet import InvalidToken
 
-        key = _key()
-        if key is None:
-            raise LookupError(f"{self.path} is encrypted; start with LoadCredential={KEY}:...")
-        try:
-            return _fernet(key).decrypt(row["sealed"].encode()).decode()
-        except InvalidToken:
-            raise LookupError(f"{self.path} was encrypted with another {KEY}; sign in again") from None
+@dataclass(frozen=True, slots=True)
+class SharedGrant:
+    """The grant of an owner in a table; JournalFailed when the database cannot be asked, or the owner is another's."""
+
+    row: GrantRow
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Whoever holds the owner, and commands beside them, renew it one after the other."""
+        return self.row.alone()
+
+    def read(self) -> Grant | None:
+        """The grant, None when there is none yet."""
+        text = self.row.text()
+        return _unfolded(text, self.place) if text else None
+
+    def write(self, grant: Grant) -> None:
+        """Replace the grant, within alone() and while the owner is held."""
+        self.row.put(_folded(grant))
+
+    @property
+    def place(self) -> str:
+        return f"the database beside the file of {self.row.owner}"
+
+    @property
+    def protection(self) -> str:
+        """What keeps others from the token in the row."""
+        return _protection(self.row.text() or "{}") or "protected by the database's own logins alone"
+
+
+def _folded(grant: Grant) -> str:
+    token = grant.refresh.get_secret_value()
+    key = _key()
+    row = {
+        "client_id": grant.client_id,
+        "scopes": grant.scopes,
+        "obtained": grant.obtained.isoformat(),
+        "used": grant.used.isoformat(),
+        "ends": grant.ends.isoformat() if grant.ends else None,
+        "ended": grant.ended,
+        **({"sealed": _fernet(key).encrypt(token.encode()).decode()} if key else {"token": token}),
+    }
+    return json.dumps(row, indent=1)
+
+
+def _unfolded(text: str | bytes, place: str) -> Grant:
+    try:
+        row = json.loads(text)
+        return Grant(
+            client_id=row["client_id"],
+            scopes=tuple(row["scopes"]),
+            refresh=SecretStr(_opened(row, place)),
+            obtained=datetime.fromisoformat(row["obtained"]),
+            used=datetime.fromisoformat(row["used"]),
+            ends=datetime.fromisoformat(row["ends"]) if row["ends"] else None,
+            ended=row["ended"],
+        )
+    except (ValueError, KeyError, TypeError):  # their texts would quote what stands there
+        raise LookupError(f"{place} is damaged; sign in again") from None
+
+
+def _protection(text: str | bytes) -> str | None:
+    """How the token is encrypted; None when it is not."""
+    return f"encrypted with the credential {KEY}" if "sealed" in json.loads(text) else None
+
+
+def _opened(row: dict[str, Any], place: str) -> str:
+    if "sealed" not in row:
+        return str(row["token"])
+    from cryptography.fernet import InvalidToken
+
+    key = _key()
+    if key is None:
+        raise LookupError(f"{place} is encrypted; start with LoadCredential={KEY}:...")
+    try:
+        return _fernet(key).decrypt(row["sealed"].encode()).decode()
+    except InvalidToken:
+        raise LookupError(f"{place} was encrypted with another {KEY}; sign in again") from None
 
 
 def _read_own(path: Path) -> bytes:

@@ -7,18 +7,21 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pydantic import SecretStr
 
 from gateway.config import Account, Config
 from gateway.errors import GrantEnded, MailboxFailed, SendFailed, SignInFailed
 from gateway.events import LogEvent
-from gateway.grants import Grant, GrantFile, trouble
+from gateway.grants import Grant, GrantFile, Keeper, SharedGrant, trouble
 from gateway.oauth import Client, Provider, Screen, Tokens, Use
 from gateway.oauth.google import Google
 from gateway.oauth.microsoft import Microsoft
 from gateway.state import folder_of
+
+if TYPE_CHECKING:
+    from gateway.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +38,14 @@ class Login(Protocol):
         ...
 
 
-def login_of(config: Config, account: Account) -> Login:
-    """How the owner logs in at an account of their file."""
+def login_of(config: Config, account: Account, journal: Journal | None = None) -> Login:
+    """How the owner logs in at an account of their file.
+
+    `journal` is that of the service: a grant in the database is renewed only as long as it may write there.
+    """
     if account.oauth is None:
         return _Password(account)
-    access = next(access for access in _accesses(config) if access.belongs_to(account))
+    access = next(access for access in _accesses(config, journal) if access.belongs_to(account))
     return _AccessToken(access)
 
 
@@ -58,6 +64,7 @@ class _Access:
     config: Config
     account: Account
     uses: tuple[Use, ...]
+    keeper: Keeper
 
     def belongs_to(self, account: Account) -> bool:
         return _identity(account) == _identity(self.account)
@@ -72,17 +79,14 @@ class _Access:
         return self.provider.scopes(self.uses)
 
     @property
-    def file(self) -> GrantFile:
-        user = hashlib.sha256(self.account.user.lower().encode()).hexdigest()[:12]
-        return GrantFile(folder_of(self.config) / f"login-{self.account.oauth}-{user}.json")
-
-    @property
     def words(self) -> str:
         return f"the login of {self.account.user} at {self.provider.name}"
 
     @property
     def remedy(self) -> str:
-        return f"run: rsvpd login {self.config.path}"
+        # The URL itself may hold what the database is protected by.
+        shared = isinstance(self.keeper, SharedGrant)
+        return f"run: rsvpd login {f'postgresql://...#{self.config.owner}' if shared else self.config.path}"
 
     def client(self) -> Client:
         """The app; OSError or LookupError when its secret is not where it should be."""
@@ -92,7 +96,7 @@ class _Access:
 
     def trouble(self, now: datetime) -> str | None:
         try:
-            grant = self.file.read()
+            grant = self.keeper.read()
         except LookupError as exc:
             return str(exc)
         found = trouble(grant, self.provider.unused, now)
@@ -100,22 +104,22 @@ class _Access:
 
     def refresh(self, now: datetime) -> Tokens:
         """A fresh access token; LookupError when only the owner can help, OSError when it is to be tried again."""
-        with self.file.alone():
+        with self.keeper.alone():
             grant = self._usable()
             try:
                 tokens = self.provider.refresh(self.client(), grant.refresh, self.scopes, now)
             except GrantEnded as exc:
                 # Written down, so that the provider is not asked again and again.
-                self.file.write(replace(grant, ended=f"{now:%Y-%m-%d} ({exc})"))
+                self.keeper.write(replace(grant, ended=f"{now:%Y-%m-%d} ({exc})"))
                 raise LookupError(self.trouble(now)) from None
             except OSError as exc:
                 raise OSError(_away(self.provider, exc)) from None
             ends = tokens.ends or grant.ends
-            self.file.write(replace(grant, refresh=tokens.refresh, used=now, ends=ends))
+            self.keeper.write(replace(grant, refresh=tokens.refresh, used=now, ends=ends))
         return tokens
 
     def _usable(self) -> Grant:
-        grant = self.file.read()
+        grant = self.keeper.read()
         if grant is None or grant.ended:
             raise LookupError(self.trouble(datetime.now(UTC)))
         if self.account.oauth_client and grant.client_id != self.account.oauth_client.id:
@@ -139,8 +143,8 @@ class _Access:
             used=now,
             ends=tokens.ends,
         )
-        with self.file.alone():
-            self.file.write(grant)
+        with self.keeper.alone():
+            self.keeper.write(grant)
 
 
 def _away(provider: Provider, exc: OSError) -> str:
@@ -153,15 +157,29 @@ def _identity(account: Account) -> tuple[str | None, str, str]:
     return account.oauth, account.user.lower(), account.oauth_client.id if account.oauth_client else ""
 
 
-def _accesses(config: Config) -> list[_Access]:
+def _accesses(config: Config, journal: Journal | None = None) -> list[_Access]:
     """The grants that a file needs."""
     found: dict[tuple[str | None, str, str], _Access] = {}
     accounts: tuple[tuple[Use, Account | None], ...] = (("imap", config.imap), ("smtp", config.smtp))
     for use, account in accounts:
         if account and account.oauth:
             before = found.get(_identity(account))
-            found[_identity(account)] = _Access(config, account, (*(before.uses if before else ()), use))
+            keeper = before.keeper if before else _keeper(config, account, journal)
+            found[_identity(account)] = _Access(config, account, (*(before.uses if before else ()), use), keeper)
     return list(found.values())
+
+
+def _keeper(config: Config, account: Account, journal: Journal | None) -> Keeper:
+    user = hashlib.sha256(account.user.lower().encode()).hexdigest()[:12]
+    name = f"login-{account.oauth}-{user}"
+    if config.journal.url:
+        from gateway.journal.grants import GrantRow, in_table  # only now: most owners have no database
+
+        held = journal is not None and journal.store.proof is not None
+        store = journal.store if journal and held else in_table(config.journal.url, config.owner)
+        if store:
+            return SharedGrant(GrantRow(store, config.owner, name))
+    return GrantFile(folder_of(config) / f"{name}.json")
 
 
 @dataclass(slots=True)
@@ -206,19 +224,19 @@ def sign_in(config: Config, screen: Screen, now: datetime) -> Iterator[str]:
     """Let the owner sign in wherever their file says oauth; how each login is kept. SignInFailed says what is wrong."""
     for access in _accesses(config):
         access.sign_in(screen, now)
-        yield f"{access.words} is kept in {access.file.path}, {access.file.protection}"
+        yield f"{access.words} is kept in {access.keeper.place}, {access.keeper.protection}"
 
 
-def troubles(config: Config, now: datetime) -> tuple[str, ...]:
+def troubles(config: Config, now: datetime, journal: Journal | None = None) -> tuple[str, ...]:
     """What the owner must know of their logins: who has to sign in, or will have to soon."""
-    return tuple(found for access in _accesses(config) if (found := access.trouble(now)))
+    return tuple(found for access in _accesses(config, journal) if (found := access.trouble(now)))
 
 
 def kept(config: Config) -> tuple[str, ...]:
     """How each login that is in order is kept."""
     found = []
     for access in _accesses(config):
-        grant = access.file.read()
+        grant = access.keeper.read()
         if grant and not grant.ended:
-            found.append(f"{access.words}, granted {grant.obtained:%Y-%m-%d}, {access.file.protection}")
+            found.append(f"{access.words}, granted {grant.obtained:%Y-%m-%d}, {access.keeper.protection}")
     return tuple(found)

@@ -176,23 +176,23 @@ def mailbox_mails(config: Config, folder: str) -> Iterator[tuple[str, bytes]]:
         session.close()
 
 
-def connect_of(config: Config) -> Callable[[], imap.Session]:
-    """How to get at the owner's mailbox."""
+def connect_of(config: Config, journal: Journal | None = None) -> Callable[[], imap.Session]:
+    """How to get at the owner's mailbox; `journal` is the service's."""
     from gateway import imap
     from gateway.logins import login_of
 
     account = _imap(config)
-    login, shared = login_of(config, account), bool(config.journal.url)
+    login, shared = login_of(config, account, journal), bool(config.journal.url)
     return lambda: login.use(lambda secret: imap.connect(account, secret, prompt=shared))
 
 
-def post_of(config: Config, step: Callable[[], None] = lambda: None) -> Post:
-    """The way to the owner's mail server; `step` is called before each wait for an answer."""
+def post_of(config: Config, step: Callable[[], None] = lambda: None, journal: Journal | None = None) -> Post:
+    """The way to the owner's mail server; `step` is called before each wait, `journal` is the service's."""
     from gateway import smtp
     from gateway.logins import login_of
 
     account = _smtp(config)
-    login = login_of(config, account)
+    login = login_of(config, account, journal)
     sender = account.bounces or config.me.addresses[0]
 
     def post(message: bytes, *, recipient: str, before_dot: Callable[[], None]) -> str:

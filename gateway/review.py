@@ -77,7 +77,7 @@ def contents_of(
 ) -> Contents:
     """What the summary of a week says; one that does not come by mail is not `answerable`, and has no links for it."""
     facts = gather(journal, people_of(journal), week, rhythm_of(config), now)
-    facts = replace(facts, logins=troubles(config, now))
+    facts = replace(facts, logins=troubles(config, now, journal))
     links = links_of(facts.people, owner.secret, owner.sender.address, now) if answerable else {}
     texts = texts_to_decline(facts.entries, owner)
     suggested = len(suggest(decided(journal), owner.policy))

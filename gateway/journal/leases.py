@@ -74,6 +74,18 @@ holdings = Table(
     Column("token", BigInteger, nullable=False),  # counts the hands it went through
 )
 
+# What the owners granted at Google and Microsoft, as gateway.grants writes it.
+grants = Table(
+    "grants",
+    shared,
+    Column("owner", String, primary_key=True),
+    Column("account", String, primary_key=True),
+    Column("text", String),  # null: nobody signed in yet
+    Column("turn", String(32)),  # whose it is to replace the grant
+    Column("holds", Boolean),  # whether that is the process that holds the owner; else it is a command
+    Column("until", DateTime(timezone=True)),  # after that, others may take the turn
+)
+
 
 def now() -> float:
     """Seconds by a clock that nobody sets and that goes on while the machine sleeps."""
@@ -231,6 +243,9 @@ class Leases:
                 .returning(holdings.c.owner, holdings.c.token)
             )
             tokens = {row.owner: row.token for row in connection.execute(taken)}
+            # Who held them before writes nothing more, so nobody needs to wait for their turn to run out.
+            left = (grants.c.owner.in_(names), grants.c.holds.is_(True))
+            connection.execute(update(grants).where(*left).values(turn=None, until=None, holds=None))
             files = connection.execute(select(owners).where(owners.c.name.in_(names)).order_by(owners.c.name)).all()
         return [
             (Holding(row.name, tokens[row.name], tenure), OwnersFile(row.name, row.folder, row.text, row.revision))
@@ -309,6 +324,7 @@ class Leases:
     def remove(self, name: str) -> bool:
         """Serve an owner no more; what the journal holds of them stays. False when there is none of this name."""
         with self.store.write() as connection:
+            connection.execute(delete(grants).where(grants.c.owner == name))
             # The holding goes with it, and whoever has it can write nothing from then on.
             connection.execute(delete(holdings).where(holdings.c.owner == name))
             return connection.execute(delete(owners).where(owners.c.name == name)).rowcount == 1

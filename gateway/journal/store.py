@@ -171,7 +171,9 @@ _furnished: set[Engine] = set()  # databases that have their tables
 @functools.cache
 def _engine_of_server(place: URL) -> Engine:
     """One engine for all owners of a database: each with a pool of their own would take all its connections."""
-    engine = create_engine(place, pool_size=_CONNECTIONS, max_overflow=_CONNECTIONS, connect_args=_PROMPT)
+    # Among the values are mails and logins, which no traceback and no talkative log may quote.
+    options: dict[str, Any] = {"pool_size": _CONNECTIONS, "max_overflow": _CONNECTIONS, "hide_parameters": True}
+    engine = create_engine(place, connect_args=_PROMPT, **options)
     event.listen(engine, "connect", _not_frozen)
     return engine
 
