@@ -237,11 +237,11 @@ class Leases:
         living = processes.c.until > func.clock_timestamp()
         query = select(func.count(), func.count().filter(processes.c.blind.is_(False))).where(living)
         with self.store.read() as connection:
-            all_owners = connection.execute(select(counts.c.owners)).scalar_one()
+            all_owners = int(connection.execute(select(counts.c.owners)).scalar_one())
             alive, seeing = connection.execute(query).one()
         if blind and seeing:
             return 0
-        return -(-all_owners // max(1, seeing or alive))
+        return -(-all_owners // max(1, int(seeing or alive)))
 
     def take(self, tenure: Tenure, most: int) -> list[tuple[Holding, OwnersFile]]:
         """Up to so many owners that nobody living holds."""
