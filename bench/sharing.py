@@ -39,11 +39,12 @@ from tests.submission import Login, SmtpServer
 
 _OWNERS, _INVITATIONS, _PROCESSES = 60, 1200, (1, 2, 3)
 _PATIENCE = 1800.0
+_WATCHED = 60.0  # seconds in which nothing happens
 _TICK = 60.0  # seconds between two looks of the service at its clock
 _TOLD = 12.0  # seconds after which PostgreSQL's connections have told what they did
 _COUNTED = "-c shared_preload_libraries=pg_stat_statements"
 _NO_LIMIT = "per_hour = 1000000\nper_day = 1000000\n"
-_POLL = 30.0  # seconds, of the owners who are only watched
+_POLL = 10.0  # seconds, of the owners who are only watched
 _MILLION = 1_000_000
 _A_MONTH, _A_YEAR = 10, 120  # invitations of an owner
 _MONTH = 30 * 86400.0
@@ -283,16 +284,16 @@ def idle(scene: Scene) -> Idle:
     living = scene.load().since(before)
     scene.put_in()
     until(lambda: observer.rounds() == scene.owners, "all first rounds", _PATIENCE, 1.0)
-    time.sleep(2 * _POLL)  # after a first round, in which the journal is begun, comes another
+    time.sleep(3 * _POLL)  # after a first round, in which the journal is begun, comes another
     before = scene.load()
-    time.sleep(_POLL)
+    time.sleep(_WATCHED)
     looks = scene.load().since(before)
     for name in university.logins:
         bell = university.folder / "state0" / name / "bell"
         bell.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         bell.touch()
     before = scene.load()
-    time.sleep(_TICK + _POLL)
+    time.sleep(_TICK + _TOLD)
     rounds = scene.load().since(before)
     return Idle(
         scene.owners, looks, rounds, living, scene.started, resident(scene.processes[0].pid),
