@@ -15,9 +15,10 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -48,6 +49,7 @@ _POLL = 10.0  # seconds, of the owners who are only watched
 _MILLION = 1_000_000
 _A_MONTH, _A_YEAR = 10, 120  # invitations of an owner
 _MONTH = 30 * 86400.0
+_STATEMENTS, _RSVPD, _POSTGRES = map(attrgetter, ("statements", "rsvpd", "postgres"))
 # Where the seconds of CPU go.
 RSVPD, POSTGRES, DOVECOT, SINK = PARTS = ("rsvpd", "PostgreSQL", "Dovecot", "this bench and its mail server")
 
@@ -62,6 +64,16 @@ class Load:
     transactions: int
     wal: int  # bytes
     scanned: int  # rows read without an index
+
+    @property
+    def rsvpd(self) -> float:
+        """Seconds of CPU."""
+        return self.cpu[RSVPD]
+
+    @property
+    def postgres(self) -> float:
+        """The same."""
+        return self.cpu[POSTGRES]
 
     def since(self, before: Load) -> Load:
         return Load(
@@ -207,19 +219,17 @@ class Idle:
     memory: float  # MB
     tables: dict[str, Kept]  # an owner's, times the owners
 
-    @property
-    def a_look(self) -> float:
-        """Statements that a look at an owner takes."""
-        return self._of_owners(self.looks) / self.looks.at * _POLL
+    def a_look(self, amount: Callable[[Load], float]) -> float:
+        """What a look at an owner takes of something."""
+        return self._of_owners(self.looks, amount) / self.looks.at * _POLL
 
-    @property
-    def a_round(self) -> float:
-        """Statements of a whole round in which nothing is to do."""
-        return self._of_owners(self.rounds) - self.a_look * self.rounds.at / _POLL
+    def a_round(self, amount: Callable[[Load], float]) -> float:
+        """What a whole round takes in which nothing is to do."""
+        return max(0.0, self._of_owners(self.rounds, amount) - self.a_look(amount) * self.rounds.at / _POLL)
 
-    def _of_owners(self, load: Load) -> float:
-        """Statements an owner, without those of a process that has none."""
-        return (load.statements - self.living.statements / self.living.at * load.at) / self.owners
+    def _of_owners(self, load: Load, amount: Callable[[Load], float]) -> float:
+        """An owner's part, without what a process takes that has none."""
+        return max(0.0, amount(load) - amount(self.living) / self.living.at * load.at) / self.owners
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,8 +354,10 @@ def tell_of_idle(found: Idle) -> None:
     _row("  statements a second of a process without owners", f"{beat.statements / beat.at:.1f}")
     _row("  transactions a second of it", f"{beat.transactions / beat.at:.1f}")
     _row("  rows it reads without an index, a second", f"{beat.scanned / beat.at:.1f}")
-    _row("  statements of a look at an owner, every poll", f"{found.a_look:.1f}")
-    _row("  statements of a whole round without anything to do", f"{found.a_round:.1f}")
+    _row("  statements of a look at an owner, every poll", f"{found.a_look(_STATEMENTS):.1f}")
+    _row("  statements of a round without anything to do, every hour", f"{found.a_round(_STATEMENTS):.1f}")
+    _row("  ms of CPU of such a round: rsvpd", f"{1000 * found.a_round(_RSVPD):.1f}")
+    _row("  ms of CPU of such a round: PostgreSQL", f"{1000 * found.a_round(_POSTGRES):.1f}")
     _row("  memory of a process without owners, MB", f"{found.started:.0f}")
     _row("  memory an owner, MB", f"{(found.memory - found.started) / found.owners:.2f}")
     _row("  rows an owner", f"{sum(kept.rows for kept in found.tables.values()) / found.owners:.1f}")
@@ -386,7 +398,7 @@ def tell_of_a_million(idle: Idle, found: list[Busy], left: dict[str, Kept]) -> N
     one, last = found[0], found[-1]
     rate = _MILLION * _A_MONTH / _MONTH
     poll = Imap.model_fields["poll"].default.total_seconds()
-    looks, rounds = _MILLION / poll * idle.a_look, _MILLION / EVERY.total_seconds() * idle.a_round
+    looks, rounds = _MILLION / poll, _MILLION / EVERY.total_seconds()
     rows = sum(kept.rows for kept in left.values()) / last.invitations
     size = sum(kept.bytes for kept in left.values()) / last.invitations
     mails = last.mails / last.invitations
@@ -396,9 +408,12 @@ def tell_of_a_million(idle: Idle, found: list[Busy], left: dict[str, Kept]) -> N
     _row("  processes for that, by the rate of one", f"{math.ceil(rate / one.rate)}")
     _row("  statements a second for invitations", f"{rate * one.each(one.load.statements):,.0f}")
     _row("  transactions a second for invitations", f"{rate * one.each(one.load.transactions):,.0f}")
-    _row("  statements a second for looks", f"{looks:,.0f}")
-    _row("  statements a second for rounds without anything to do", f"{rounds:,.0f}")
+    _row("  statements a second for looks", f"{looks * idle.a_look(_STATEMENTS):,.0f}")
+    _row("  statements a second for rounds without anything to do", f"{rounds * idle.a_round(_STATEMENTS):,.0f}")
     _row("  statements a second of 100 processes' leases", f"{100 * idle.living.statements / idle.living.at:,.0f}")
+    for part, amount in ((RSVPD, _RSVPD), (POSTGRES, _POSTGRES)):
+        cores = rate * one.each(amount(one.load)), rounds * idle.a_round(amount) + looks * idle.a_look(amount)
+        _row(f"  cores for invitations, and for what is idle: {part}", *(f"{number:.1f}" for number in cores))
     _row("  WAL a second for invitations, MB", f"{rate * one.each(one.load.wal) / 1e6:.2f}")
     _row("  rows a year, millions", f"{rows * _MILLION * _A_YEAR / 1e6:,.0f}")
     _row("  disk a year without the mails, GB", f"{(size - mails) * _MILLION * _A_YEAR / 1e9:,.0f}")
