@@ -189,7 +189,12 @@ class Scene:
         return self.university.processes
 
     def load(self) -> Load:
-        cpu = _cpu([process.pid for process in self.processes], self.cluster.pid, self.university.dovecot.pid)
+        cpu = {
+            RSVPD: family(*(process.pid for process in self.processes)),
+            POSTGRES: family(self.cluster.pid),
+            DOVECOT: family(self.university.dovecot.pid),
+            SINK: time.process_time(),
+        }
         return Load(time.monotonic(), cpu, *self.observer.database(), self.observer.scanned())
 
     def begin(self, processes: int) -> None:
@@ -255,8 +260,8 @@ class Busy:
         return amount / self.answers
 
 
-def _cpu(rsvpd: list[int], postmaster: int, dovecot: int) -> dict[str, float]:
-    """Seconds of CPU of whole families; what ended counts with who waited for it."""
+def family(*pids: int) -> float:
+    """Seconds of CPU of processes and all their children; what ended counts with who waited for it."""
     children, used = defaultdict[int, list[int]](list), dict[int, float]()
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -266,15 +271,10 @@ def _cpu(rsvpd: list[int], postmaster: int, dovecot: int) -> dict[str, float]:
         children[int(fields[1])].append(int(file.parent.name))
         used[int(file.parent.name)] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
-    def family(pid: int) -> float:
-        return used.get(pid, 0.0) + sum(family(child) for child in children[pid])
+    def of(pid: int) -> float:
+        return used.get(pid, 0.0) + sum(map(of, children[pid]))
 
-    return {
-        RSVPD: sum(map(family, rsvpd)),
-        POSTGRES: family(postmaster),
-        DOVECOT: family(dovecot),
-        SINK: time.process_time(),
-    }
+    return sum(map(of, pids))
 
 
 def _in_use() -> float:
