@@ -23,7 +23,7 @@ from gateway.people.keys import address_key
 
 log = logging.getLogger(__name__)
 
-_EVERY = timedelta(hours=1)
+EVERY = timedelta(hours=1)
 _AT_ONCE = 5_000  # headers read and kept in one step, so that a crash loses no more
 THREAD = ("In-Reply-To", "References")
 
@@ -65,10 +65,10 @@ class Records:
     @property
     def due(self) -> datetime:
         """When the sources are to be looked at again."""
-        return self._read_at + _EVERY if self._read_at else datetime.min.replace(tzinfo=UTC)
+        return self._read_at + EVERY if self._read_at else datetime.min.replace(tzinfo=UTC)
 
     def _still_true(self, read_at: datetime, now: datetime) -> bool:
-        lately = timedelta(0) <= now - read_at < _EVERY
+        lately = timedelta(0) <= now - read_at < EVERY
         return lately and not self.journal.conversation.answered_since(read_at)
 
     def _states(self) -> dict[str, str]:

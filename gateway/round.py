@@ -110,6 +110,7 @@ class Round:
     _sound: bool = False  # the last round ended as it should
     _called: bool = False
     _heard: int = -1  # the bell, before the journal was last read
+    _mark: tuple[int, str] = (0, "")  # of a journal in a database, before it was last read
     _due: datetime = _ALWAYS  # when there is something to do by the clock
     _look_at: datetime = _ALWAYS  # when to look whether the server forgot to say something
     _seen: Folders | None = None  # as they were left
@@ -156,6 +157,8 @@ class Round:
 
     def _run(self) -> float:
         self._called, self._heard = False, self.bell()
+        if self.config.journal.url:
+            self._mark = self.journal.mark(PAUSED)
         self._start()
         self.upkeep.daily()
         self._report()
@@ -490,8 +493,7 @@ class Round:
         # A name server, the mail server or a mail program may see to these soon; in its own time, the owner to those.
         if self.journal.entries(State.NEW, State.ASKED) or self.journal.orders.unconfirmed():
             moments.append(now + _SOON)
-        # Who writes to a database from another host cannot ring the bell here.
-        if self.config.journal.url or self._moves_undecided():
+        if self._moves_undecided():
             moments.append(self._look_at)
         if wake := self.journal.next_wake(looked):
             moments.append(max(wake, now + timedelta(seconds=1)))
@@ -517,7 +519,15 @@ class Round:
                 return None
             if self.clock() < self._look_at:
                 return self._seconds()
+        if self._written_elsewhere:
+            return None
         session = self._connected()
         if self._folders(session) != self._seen or self._idle(session):
             return None
         return self._seconds()
+
+    @property
+    def _written_elsewhere(self) -> bool:
+        """Whether somebody else may have written to the journal, who cannot ring the bell of this host."""
+        # What the last round wrote looks the same: it costs one round more.
+        return bool(self.config.journal.url) and self.journal.mark(PAUSED) != self._mark

@@ -110,6 +110,7 @@ class Sharing:
     _held: dict[str, Holding] = field(default_factory=dict)
     _given: list[Holding] = field(default_factory=list)
     _revision: int = 0
+    _removed: int = 0
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _awake: threading.Event = field(default_factory=threading.Event)
@@ -171,7 +172,7 @@ class Sharing:
     # Living
 
     def _begin(self) -> None:
-        self._revision = self.leases.revision()
+        self._revision, self._removed = self.leases.revision(), self.leases.removed()
         self._tenure = self.leases.begin()
 
     def _live(self) -> None:
@@ -243,9 +244,14 @@ class Sharing:
             self._tell_of([file for file in changed if file.name in self._held])
 
     def _gone(self) -> frozenset[str]:
-        """Owners whose files were taken out of the table."""
+        """Owners whose files were taken out of the table since the last look."""
+        removed = self.leases.removed()
+        if removed == self._removed:
+            return frozenset()
         before = self.names
-        return before - self.leases.held(self._tenure) if len(before) > self.leases.holds(self._tenure) else frozenset()
+        gone = before - self.leases.held(self._tenure)
+        self._removed = removed
+        return gone
 
     def _give_back(self) -> None:
         with self._guard:

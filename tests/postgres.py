@@ -13,8 +13,9 @@ from pathlib import Path
 
 USER = "postgres"
 _PLACES = "/usr/lib/postgresql/*/bin"
+_SETTINGS = "-c max_connections=200"
 # Only a test's data: nobody minds losing it at a power cut.
-_SETTINGS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
+_FLEETING = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class Postgres:
     folder: Path
     address: str = ""
     network: str = ""  # whoever is in it needs no password
+    settings: str = _FLEETING
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def database(self) -> str:
@@ -44,11 +46,16 @@ class Postgres:
             "pg_ctl",
             "--wait",
             f"--log={self.folder / 'log'}",
-            f"--options={_SETTINGS} {places}",
+            f"--options={_SETTINGS} {self.settings} {places}",
             "-D",
             str(data),
             "start",
         )
+
+    @property
+    def pid(self) -> int:
+        """Of the process that all others are children of."""
+        return int((self.folder / "data" / "postmaster.pid").read_text().partition("\n")[0])
 
     def stop(self) -> None:
         self._run("pg_ctl", "--wait", "--mode=immediate", "-D", str(self.folder / "data"), "stop")
@@ -72,12 +79,12 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def running(folder: Path, *, address: str = "", network: str = "") -> Iterator[Postgres]:
+def running(folder: Path, *, address: str = "", network: str = "", settings: str = _FLEETING) -> Iterator[Postgres]:
     """A cluster in a folder that its own user may enter."""
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
         folder.chmod(0o755)
-    cluster = Postgres(folder, address, network)
+    cluster = Postgres(folder, address, network, settings)
     cluster.start()
     try:
         yield cluster

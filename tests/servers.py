@@ -156,6 +156,12 @@ class Dovecot:
         path = self.folder / "dovecot.log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
 
+    @property
+    def pid(self) -> int:
+        """Of the process that all others are children of."""
+        assert self._process, "it does not run"
+        return self._process.pid
+
     def start(self) -> None:
         dovecot = shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin")
         assert dovecot, "dovecot is not installed; run scripts/test-packages"

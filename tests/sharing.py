@@ -77,7 +77,12 @@ class University:
         return self._leases
 
     def furnish(self, owners: int) -> None:
-        """A mailbox and a file for everybody, put into the table by the command line."""
+        """A mailbox and a file for everybody, put into the table."""
+        self.lay_out(owners)
+        self.put_in()
+
+    def lay_out(self, owners: int, extra: str = "") -> None:
+        """A mailbox and a file for everybody."""
         passwords = self.files / "passwords"
         passwords.mkdir(parents=True, exist_ok=True)
         (passwords / "smtp").write_text(self.smtp.login.password)
@@ -85,7 +90,10 @@ class University:
             login = self.dovecot.user()
             (passwords / login.user).write_text(login.password)
             self.logins[f"owner{number:04}"] = login
-            self.write(f"owner{number:04}")
+            self.write(f"owner{number:04}", extra)
+
+    def put_in(self) -> None:
+        """Put the files into the table, by the command line."""
         self.rsvpd("owners", "import", self.files, self.url)
 
     def write(self, name: str, extra: str = "") -> None:

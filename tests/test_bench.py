@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from bench.measure import Measure, at_most, beside, faster, run, slower, tally
+from bench.sharing import family
 
 
 def test_what_is_only_compared_is_neither_met_nor_missed() -> None:
@@ -50,3 +51,17 @@ def test_the_peak_of_a_process_is_its_own() -> None:
 
     assert len(large) > 0
     assert float(done.stdout) < 200
+
+
+def test_the_time_of_a_process_that_ended_counts_with_who_waited_for_it() -> None:
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    parent = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {busy!r}])\nprint(flush=True)\ninput()"
+    asked = [sys.executable, "-c", parent]
+
+    with subprocess.Popen(asked, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        used = family(process.pid)
+        process.communicate(b"\n")
+
+    assert 0.25 < used < 1.5

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     DateTime,
     Integer,
     MetaData,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     delete,
     false,
     func,
+    or_,
     select,
     text,
     update,
@@ -85,6 +87,28 @@ grants = Table(
     Column("holds", Boolean),  # whether that is the process that holds the owner; else it is a command
     Column("until", DateTime(timezone=True)),  # after that, others may take the turn
 )
+
+# One row, kept by whoever puts an owner in or takes one out: each process asks it with every look at its share, and to
+# count a million owners so often would be most of what the database does.
+counts = Table(
+    "owners_count",
+    shared,
+    Column("owners", BigInteger, nullable=False),
+    Column("removed", BigInteger, nullable=False),  # so far
+)
+
+# Every process that some owner is said to be with, living or not: from one to the next in the index, since there are a
+# few of them and perhaps a million rows.
+_HOLDERS = text("""
+    WITH RECURSIVE holders (process) AS (
+        SELECT min(process) FROM holdings
+        UNION ALL
+        SELECT (SELECT min(process) FROM holdings WHERE process > holders.process)
+        FROM holders WHERE holders.process IS NOT NULL
+    )
+    SELECT process FROM holders
+    WHERE process IS NOT NULL AND process NOT IN (SELECT id FROM processes WHERE until > clock_timestamp())
+""")
 
 
 def now() -> float:
@@ -178,6 +202,9 @@ class Leases:
             raise JournalFailed(f"{store.engine.dialect.name} cannot be shared; only PostgreSQL can")
         with store.write() as connection:
             shared.create_all(connection)
+            if connection.execute(select(counts)).first() is None:
+                there = connection.execute(select(func.count()).select_from(owners)).scalar_one()
+                connection.execute(insert(counts).values(owners=there, removed=0))
         return cls(store.of(_SHARING), url)
 
     # Living
@@ -219,21 +246,23 @@ class Leases:
 
     def fair_share(self, *, blind: bool = False) -> int:
         """How many owners each living process should hold that sees; none who is blind, unless all are."""
-        living = select(func.count()).select_from(processes).where(processes.c.until > func.clock_timestamp())
+        living = processes.c.until > func.clock_timestamp()
+        query = select(func.count(), func.count().filter(processes.c.blind.is_(False))).where(living)
         with self.store.read() as connection:
-            all_owners = connection.execute(select(func.count()).select_from(owners)).scalar_one()
-            seeing = connection.execute(living.where(processes.c.blind.is_(False))).scalar_one()
-            if blind and seeing:
-                return 0
-            return -(-all_owners // max(1, seeing or connection.execute(living).scalar_one()))
+            all_owners = int(connection.execute(select(counts.c.owners)).scalar_one())
+            alive, seeing = connection.execute(query).one()
+        if blind and seeing:
+            return 0
+        return -(-all_owners // max(1, int(seeing or alive)))
 
     def take(self, tenure: Tenure, most: int) -> list[tuple[Holding, OwnersFile]]:
         """Up to so many owners that nobody living holds."""
-        free = select(holdings.c.owner).where(_free()).limit(most)
         with self.store.read() as connection:
+            free = select(holdings.c.owner).where(_free(connection))
             if connection.execute(free.limit(1)).first() is None:
                 return []
-        free = free.order_by(holdings.c.owner).with_for_update(skip_locked=True)
+        # In no order: that of the names would be found by reading all who are not free.
+        free = free.limit(most).with_for_update(skip_locked=True)
         with self.store.write() as connection:
             names = list(connection.execute(free).scalars())
             taken = (
@@ -261,11 +290,10 @@ class Leases:
                     update(holdings).where(holdings.c.owner == holding.owner, *mine).values(process=None)
                 )
 
-    def holds(self, tenure: Tenure) -> int:
-        """How many owners are in the table as this process's."""
-        query = select(func.count()).select_from(holdings).where(holdings.c.process == tenure.process)
+    def removed(self) -> int:
+        """How many owners were taken out of the table so far."""
         with self.store.read() as connection:
-            return int(connection.execute(query).scalar_one())
+            return int(connection.execute(select(counts.c.removed)).scalar_one())
 
     def held(self, tenure: Tenure) -> set[str]:
         """The owners that are in the table as this process's."""
@@ -302,7 +330,8 @@ class Leases:
     def nobodys(self) -> int:
         """How many owners no living process holds."""
         with self.store.read() as connection:
-            return int(connection.execute(select(func.count()).select_from(holdings).where(_free())).scalar_one())
+            free = select(func.count()).select_from(holdings).where(_free(connection))
+            return int(connection.execute(free).scalar_one())
 
     # The owners' files
 
@@ -319,6 +348,8 @@ class Leases:
                 insert(owners).values(name=name, **row).on_conflict_do_update(index_elements=["name"], set_=row)
             )
             connection.execute(insert(holdings).values(owner=name, token=0).on_conflict_do_nothing())
+            if old is None:
+                connection.execute(update(counts).values(owners=counts.c.owners + 1))
         return True
 
     def remove(self, name: str) -> bool:
@@ -327,7 +358,10 @@ class Leases:
             connection.execute(delete(grants).where(grants.c.owner == name))
             # The holding goes with it, and whoever has it can write nothing from then on.
             connection.execute(delete(holdings).where(holdings.c.owner == name))
-            return connection.execute(delete(owners).where(owners.c.name == name)).rowcount == 1
+            found = connection.execute(delete(owners).where(owners.c.name == name)).rowcount == 1
+            if found:
+                connection.execute(update(counts).values(owners=counts.c.owners - 1, removed=counts.c.removed + 1))
+        return found
 
     def changed_since(self, revision: int) -> list[OwnersFile]:
         """Files that were put in after a revision, in that order."""
@@ -351,6 +385,8 @@ class Leases:
         return sorted(self.changed_since(-1), key=lambda file: file.name)
 
 
-def _free() -> ColumnElement[bool]:
-    living = select(processes.c.id).where(processes.c.until > func.clock_timestamp())
-    return holdings.c.process.is_(None) | holdings.c.process.not_in(living)
+def _free(connection: Connection) -> ColumnElement[bool]:
+    # Who is dead stays so, and they are few: told by their ids, the index finds what they held. As a join it would be
+    # found by reading every owner.
+    dead = list(connection.execute(_HOLDERS).scalars())
+    return or_(holdings.c.process.is_(None), holdings.c.process.in_(dead))
