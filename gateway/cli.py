@@ -650,7 +650,7 @@ def _show_processes(url: str, *, as_json: bool) -> None:
 @_CONFIG
 @click.option("--all", "everything", is_flag=True, help="Also what needs nothing from you any more.")
 def list_cases(config_path: Path | str | None, everything: bool) -> None:
-    """Your cases, the latest first: who, the verdict, and what is waiting for you."""
+    """The latest hundred cases that wait for you: who, the verdict, and what is to be done."""
     from gateway.card import console, show_cases
     from gateway.review import listed
 
@@ -764,7 +764,7 @@ def retry(config_path: Path | str | None, case: str) -> None:
 @main.command("suggest")
 @click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
 def suggest_rows(config_path: Path | str | None) -> None:
-    """Rows for your policy, read off what you decided otherwise; you paste them, or not.
+    """Rows for your policy, read off what you decided otherwise in the latest thousand cases; you paste them, or not.
 
     Each comes with what it would have changed so far. Writes nothing.
     """
