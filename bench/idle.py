@@ -45,6 +45,10 @@ service imap-login {{
   service_count = 0
   process_min_avail = 2
 }}
+service imap {{
+  # Which otherwise has a limit of its own, 1,024.
+  process_limit = {limit}
+}}
 service stats {{
   client_limit = {limit}
 }}

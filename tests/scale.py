@@ -39,8 +39,6 @@ from tests.submission import Login, SmtpServer
 MOST_TAKEOVER = 30.0  # seconds from a host's loss until the others listen at its owners' mailboxes
 _PATIENCE = 3600.0
 _LOGIN = re.compile(rb"imap-login: Info: Login: user=<([^>]+)>, .*?rip=([0-9.]+),")
-# Which otherwise has a limit of its own, 1,024.
-_MAILBOXES = "service imap {{\n  process_limit = {limit}\n}}\n"
 
 DATABASE, IMAP, SMTP = NETWORKS = (Network("database", 1), Network("imap", 2), Network("smtp", 3))
 
@@ -228,7 +226,7 @@ def main() -> None:
         folder.chmod(0o755)
         for part in ("dovecot", "postgres", "smtp"):
             (folder / part).mkdir()
-        many = (MANY + _MAILBOXES).format(limit=8 * owners + 200)
+        many = MANY.format(limit=8 * owners + 200)
         dovecot = stack.enter_context(running(Dovecot(folder / "dovecot", extra=many, host=IMAP.address)))
         cluster = stack.enter_context(
             postgres.running(folder / "postgres", address=DATABASE.address, network=DATABASE.range)
