@@ -43,34 +43,50 @@ from gateway.model import Case, Entry, Judgement, Limits, Place, Ruling, State, 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
 _AT_ONCE = 200  # mails
 _ALIVE = "alive"  # the fact of having looked last
+_UNTOUCHED = (State.CLOSED, State.HELD)  # of a mail that nobody acted on
+
+
+def _part(query: Select[Any]) -> Select[Any]:
+    """Of a query for entries so many as are held at once, after the `last` one."""
+    return query.where(entries.c.id > bindparam("last")).limit(_AT_ONCE)
+
+
 # Built once, for what is asked in every round: to build a statement takes longer than to run it.
 _MINE: BindParameter[str] = bindparam("owner")
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
 _MAY_WAIT = casebook.CASES.where(MAY_WAIT)
 _CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
 _MARK = select(
-    select(func.max(events.c.id)).where(events.c.owner == bindparam("owner")).scalar_subquery(),
-    select(facts.c.value)
-    .where(facts.c.owner == bindparam("owner"), facts.c.name == bindparam("name"))
-    .scalar_subquery(),
+    select(func.max(events.c.id)).where(events.c.owner == _MINE).scalar_subquery(),
+    select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name")).scalar_subquery(),
 )
 _FACTS = select(facts.c.name, facts.c.value).where(
     facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
 )
 _BEGAN = select(func.min(events.c.at)).where(events.c.owner == _MINE)
 _IN_STATES = _entries.ENTRIES.where(entries.c.state.in_(bindparam("states", expanding=True)))
-_NEW = _entries.ENTRIES.where(entries.c.state == State.NEW, entries.c.id > bindparam("last")).limit(_AT_ONCE)
+_NEW = _part(_entries.ENTRIES.where(entries.c.state == State.NEW))
 _HOLD_OVER = _entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not_before <= _MOMENT)
 _DUE = _entries.ENTRIES.where(
     entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
 )
 _UNCOPIED = _entries.ENTRIES.where(entries.c.state == State.SENT, entries.c.copied.is_(None))
-_UNFILED = _entries.ENTRIES.where(
-    entries.c.state != State.NEW,
-    entries.c.folder == bindparam("lies_in"),
-    entries.c.filed.is_(None),
-    entries.c.id > bindparam("last"),
-).limit(_AT_ONCE)
+_UNFILED = _part(
+    _entries.ENTRIES.where(
+        entries.c.state != State.NEW, entries.c.folder == bindparam("lies_in"), entries.c.filed.is_(None)
+    )
+)
+_OTHER = entries.alias()
+_ACTED = select(_OTHER.c.id).where(_OTHER.c.case_id == entries.c.case_id, _OTHER.c.state.not_in(_UNTOUCHED))
+_OPEN_TO_CHANGE = _part(
+    _entries.ENTRIES.where(
+        entries.c.state.in_(_UNTOUCHED),
+        entries.c.raw.is_not(None),
+        cases.c.decided_by == "policy",
+        ~_ACTED.exists(),
+        _entries.OPENS_A_CASE,
+    )
+)
 _MISFILED = _entries.ENTRIES.where(
     cases.c.owner == _MINE, cases.c.verdict == bindparam("of_verdict"), cases.c.changed != cases.c.opened,
     cases.c.changed >= bindparam("since", type_=Utc),
@@ -216,20 +232,8 @@ class Journal:
 
     def open_to_change(self) -> Iterator[Entry]:
         """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
-        other = entries.alias()
-        waiting = (State.CLOSED, State.HELD)
-        acted = select(other.c.id).where(other.c.case_id == entries.c.case_id, other.c.state.not_in(waiting))
-        conditions = (
-            entries.c.state.in_(waiting),
-            entries.c.raw.is_not(None),
-            cases.c.decided_by == "policy",
-            ~acted.exists(),
-            _entries.OPENS_A_CASE,
-        )
-        last = 0
-        while found := self._find(*conditions, entries.c.id > last, limit=_AT_ONCE):
-            yield from found  # some at a time: they may be thousands
-            last = found[-1].id
+        for part in self._in_parts(_OPEN_TO_CHANGE):
+            yield from part
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -369,12 +373,7 @@ class Journal:
 
     def new(self) -> Iterator[list[Entry]]:
         """Mails that were taken in and not judged, oldest first, some at a time."""
-        last = 0
-        while found := self._found(_NEW, last=last):
-            yield found
-            last = found[-1].id
-            if len(found) < _AT_ONCE:
-                return
+        return self._in_parts(_NEW)
 
     def due(self, now: datetime) -> list[Entry]:
         """Answers that may go out now."""
@@ -382,12 +381,7 @@ class Journal:
 
     def unfiled(self, folder: str) -> Iterator[list[Entry]]:
         """Judged mails that lie in a folder where they came in, some at a time."""
-        last = 0
-        while found := self._found(_UNFILED, lies_in=folder, last=last):
-            yield found
-            last = found[-1].id
-            if len(found) < _AT_ONCE:
-                return
+        return self._in_parts(_UNFILED, lies_in=folder)
 
     def waiting(self, most: int) -> list[tuple[Case, Entry]]:
         """The latest cases that may wait for the owner, the one that changed last first, each with its first mail."""
@@ -528,6 +522,15 @@ class Journal:
     def _found(self, query: Select[Any], **values: object) -> list[Entry]:
         with self.store.read() as connection:
             return _entries.found_by(connection, self.owner, query, **values)
+
+    def _in_parts(self, query: Select[Any], **values: object) -> Iterator[list[Entry]]:
+        """The same, some at a time, since they may be thousands."""
+        last = 0
+        while found := self._found(query, last=last, **values):
+            yield found
+            if len(found) < _AT_ONCE:
+                return
+            last = found[-1].id
 
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""

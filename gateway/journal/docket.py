@@ -1,6 +1,6 @@
 """The cases that mails may belong to, looked up for many mails at once, and what was judged, written down at once.
 
-Each look at the journal costs ten times what the database takes for it. Within one transaction what was looked up
+Each look at the journal costs more than the database takes for it. Within one transaction what was looked up
 holds until it is written: whoever writes to an owner's rows is alone.
 """
 
@@ -84,13 +84,12 @@ class Docket:
 
     def name(self, notification: Notification) -> str:
         """The case that a mail continues ("c17"), or "new"."""
-        found = self._find(notification)
-        return f"c{found.number}" if found else "new"
+        return self.continued(notification) or "new"
 
     def continued(self, notification: Notification) -> str | None:
         """The case that a mail continues; None for one that opens its own."""
         found = self._find(notification)
-        return f"c{found.number}" if found else None
+        return found.known.name if found else None
 
     def earlier(self, notification: Notification) -> int:
         """How many cases of this person ended in a decline, beside the mail's own."""
