@@ -24,7 +24,7 @@ from gateway.state import open_journal
 log = logging.getLogger(__name__)
 
 BEAT = 2.0  # seconds between signs of life, and between looks at what is free
-AT_ONCE = 250  # owners taken in one step, so that the others get their part of many
+AT_ONCE = 50  # owners taken in one step, so that the others get their part of many, and the first are served soon
 
 
 def settings_in(file: OwnersFile, url: str) -> Config:

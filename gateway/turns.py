@@ -67,6 +67,7 @@ class Turns(Generic[T]):
     _timers: list[tuple[float, int, _Place[T]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _busy: dict[T, _Place[T]] = field(default_factory=dict)
+    newcomers: bool = False  # are being made ready; until they are listened at, nobody else begins a round
 
     def add(self, who: T, *, server: str) -> None:
         """Give somebody a place, and their first round as soon as there is room."""
@@ -97,7 +98,7 @@ class Turns(Generic[T]):
         quick = sum(now - place.began < SLOW for place in self._busy.values())
         if quick >= QUICK or len(self._busy) >= MOST:
             return None
-        for queue in self._queues:
+        for queue in (self._fresh,) if self.newcomers else self._queues:
             for place in queue:
                 if place.server.takes_another(now):
                     queue.remove(place)

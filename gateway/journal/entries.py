@@ -57,6 +57,20 @@ _HERE = select(entries.c.key, entries.c.id).where(
 _TAKEN_IN, _ONE_TAKEN_IN = insert(entries), insert(entries).returning(entries.c.id)
 _RAWS = select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS))
 _WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id)
+_IN_NO_STATE = (
+    select(entries.c.id).where(entries.c.owner == bindparam("owner"), entries.c.state.not_in(tuple(State))).limit(1)
+)
+_TO_SOMEBODY = entries.c.recipient.is_not(None)
+_MAY_GO_OUT = ENTRIES.where(entries.c.state.in_((*WAITING, *ON_THE_WIRE)), _TO_SOMEBODY)
+_RECIPIENTS = select(entries.c.id, entries.c.recipient).where(entries.c.owner == bindparam("owner"), _TO_SOMEBODY)
+_TELLING = (
+    select(events.c.entry_id, events.c.what, events.c.why, events.c.at)
+    .where(
+        events.c.owner == bindparam("owner"),
+        (events.c.what == State.SENDING) | events.c.why.like(f"%answer {'_' * _SEAL_DIGITS}"),
+    )
+    .order_by(events.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,21 +359,19 @@ def recover(connection: Connection, owner: str, now: datetime) -> Iterable[Entry
 
 def first_damaged(connection: Connection, owner: str) -> int | None:
     """The id of the first entry in no state there is, or with an answer that is not what the events say of it."""
-    unknown = select(entries.c.id).where(entries.c.owner == owner, entries.c.state.not_in(tuple(State))).limit(1)
-    if (found := connection.execute(unknown).scalar()) is not None:
+    if (found := connection.execute(_IN_NO_STATE, {"owner": owner}).scalar()) is not None:
         return int(found)
+    may_go_out = found_by(connection, owner, _MAY_GO_OUT)  # or did
+    if not may_go_out:
+        return None
     sealed: dict[int, str | None] = {}
     claimed: dict[int, datetime] = {}
-    telling = (events.c.what == State.SENDING) | events.c.why.like(f"%answer {'_' * _SEAL_DIGITS}")
-    columns = (events.c.entry_id, events.c.what, events.c.why, events.c.at)
-    for event in connection.execute(select(*columns).where(events.c.owner == owner, telling).order_by(events.c.id)):
+    for event in connection.execute(_TELLING, {"owner": owner}):
         if event.what == State.SENDING:
             claimed[event.entry_id] = event.at
         sealed[event.entry_id] = _last_seal([event.why], "answer") or sealed.get(event.entry_id)
-    to_somebody = entries.c.recipient.is_not(None)
-    query = select(entries.c.id, entries.c.recipient).where(entries.c.owner == owner, to_somebody)
-    recipients = {row.id: row.recipient for row in connection.execute(query)}
-    for entry in find(connection, owner, entries.c.state.in_((*WAITING, *ON_THE_WIRE)), to_somebody):
+    recipients = {row.id: row.recipient for row in connection.execute(_RECIPIENTS, {"owner": owner})}
+    for entry in may_go_out:
         whole = recipients[entry.id] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
         if not whole or sealed.get(entry.id) != seal_of_answer(entry.judgement):
             return entry.id

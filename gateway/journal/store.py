@@ -253,6 +253,7 @@ event.listen(_File, "begin", _begin_immediate)
 
 _LAST_HASH = select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
 _HAPPENED = insert(events)
+_CHAIN = select(events).where(events.c.owner == bindparam("owner")).order_by(events.c.id)
 
 
 def append(
@@ -285,7 +286,7 @@ def append_all(connection: Connection, happened: Iterable[dict[str, Any]], *, ow
 def first_broken_event(connection: Connection, owner: str) -> int | None:
     """The id of the first event whose hash does not fit, None when the chain is whole."""
     before = ""
-    for found in connection.execute(select(events).where(events.c.owner == owner).order_by(events.c.id)).mappings():
+    for found in connection.execute(_CHAIN, {"owner": owner}).mappings():
         if found["hash"] != link(before, found):
             return int(found["id"])
         before = found["hash"]

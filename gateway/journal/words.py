@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from gateway.journal.schema import cases, standing
 from gateway.journal.store import Store, append
 from gateway.model import Case, Scope, Standing
+
+_ALL = (
+    select(standing, cases.c.number)
+    .join(cases, standing.c.case_id == cases.c.id)
+    .where(standing.c.owner == bindparam("owner"))
+    .order_by(standing.c.scope.desc(), standing.c.said.desc(), standing.c.key)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +28,10 @@ class StandingWords:
 
     def all(self) -> tuple[Standing, ...]:
         """Every word that holds, those about persons first, the latest before the others."""
-        query = (
-            select(standing, cases.c.number)
-            .join(cases, standing.c.case_id == cases.c.id)
-            .where(standing.c.owner == self.owner)
-            .order_by(standing.c.scope.desc(), standing.c.said.desc(), standing.c.key)
-        )
         with self.store.read() as connection:
             return tuple(
                 Standing(Scope(row.scope), row.always, row.name, row.key, row.said, f"c{row.number}")
-                for row in connection.execute(query)
+                for row in connection.execute(_ALL, {"owner": self.owner})
             )
 
     def say(self, word: Standing, case: Case) -> None:
