@@ -33,7 +33,18 @@ from gateway.journal.docket import Docket, mailbox_of, pastes, sealed
 from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
-from gateway.journal.schema import MAY_WAIT, Utc, cases, confirmations, cursors, digests, entries, events, facts
+from gateway.journal.schema import (
+    MAY_WAIT,
+    TO_BE_COPIED,
+    Utc,
+    cases,
+    confirmations,
+    cursors,
+    digests,
+    entries,
+    events,
+    facts,
+)
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts
@@ -70,7 +81,7 @@ _HOLD_OVER = _entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not
 _DUE = _entries.ENTRIES.where(
     entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
 )
-_UNCOPIED = _entries.ENTRIES.where(entries.c.state == State.SENT, entries.c.copied.is_(None))
+_UNCOPIED = _entries.ENTRIES.where(TO_BE_COPIED)
 _UNFILED = _part(
     _entries.ENTRIES.where(
         entries.c.state != State.NEW, entries.c.folder == bindparam("lies_in"), entries.c.filed.is_(None)
