@@ -45,19 +45,21 @@ DATABASE, IMAP, SMTP = NETWORKS = (Network("database", 1), Network("imap", 2), N
 
 @dataclass(slots=True)
 class Logins:
-    """Who logged in at the IMAP server, and from where; what was read of its log is not read again."""
+    """From where each user logged in last at the IMAP server; what was read of its log is not read again."""
 
     log: Path
     _read: int = 0
+    _last: dict[str, str] = field(default_factory=dict)
 
-    def fresh(self) -> list[tuple[str, str]]:
-        """User and address of each login since the last call."""
+    def last(self) -> dict[str, str]:
+        """The address of each user's latest login."""
         with self.log.open("rb") as log:
             log.seek(self._read)
             lines = log.read()
         whole = lines.rfind(b"\n") + 1
         self._read += whole
-        return [(user.decode(), rip.decode()) for user, rip in _LOGIN.findall(lines[:whole])]
+        self._last.update((user.decode(), rip.decode()) for user, rip in _LOGIN.findall(lines[:whole]))
+        return self._last
 
 
 @dataclass(slots=True)
@@ -77,8 +79,7 @@ class Scene:
         """Everything, in the order in which it happens."""
         university = self.university
         self.processes = [self.begin(host) for host in self.hosts]
-        self.tell("fair shares after", self.shared())
-        self.tell("all mailboxes listened at after", self.listened())
+        self.spread("begun")
         self.tell_memory()
         self.invite(6)
         owners = self.owners_of(0)
@@ -86,23 +87,23 @@ class Scene:
         self.take_over("one is killed", owners, 0)
         self.invite(5)
         self.processes[0] = self.begin(self.hosts[0])
-        self.tell("it is back: fair shares after", self.shared())
+        self.spread("it is back")
         owners = self.owners_of(1)
         with self.hosts[1].without(DATABASE):
             self.take_over("one has lost the database", owners, 1)
             self.invite(4)
-        self.tell("it is back: fair shares after", self.shared())
+        self.spread("it is back")
         owners = self.owners_of(2)
         with self.hosts[2].without(IMAP):
             self.take_over("one has lost the IMAP server", owners, 2)
             self.invite(3)
-        self.tell("it is back: fair shares after", self.shared())
+        self.spread("it is back")
         owners = self.owners_of(1)
         self.processes[1].send_signal(signal.SIGSTOP)
         self.take_over("one is frozen", owners, 1)
         self.invite(2)
         self.processes[1].send_signal(signal.SIGCONT)
-        self.tell("it is back: fair shares after", self.shared())
+        self.spread("it is back")
         self.cluster.stop()
         time.sleep(5)
         self.cluster.start()
@@ -130,21 +131,25 @@ class Scene:
     def shared(self) -> float:
         return self.wait(lambda: self.university.shared_by(*self.processes), "fair shares")
 
-    def listened(self) -> float:
-        """Until every mailbox was logged in to."""
-        missing = {login.user for login in self.university.logins.values()}
+    def spread(self, what: str) -> None:
+        """Wait until each host has its share, and listens at the mailboxes of all of it: one trouble at a time."""
+        self.tell(f"{what}: fair shares after", self.shared())
+        self.tell(f"{what}: each listens at its own after", self.wait(self.listened, "all to be logged in"))
 
-        def all_there() -> bool:
-            missing.difference_update(user for user, _ in self.logins.fresh())
-            return not missing
-
-        return self.wait(all_there, "all to be logged in")
+    def listened(self) -> bool:
+        """Whether each owner's latest login came from the host that holds them."""
+        last, holders = self.logins.last(), self.university.leases.holders()
+        pids = {process.id: process.pid for process in self.university.leases.processes()}
+        address = {pid: host.address(IMAP) for host, pid in zip(self.hosts, map(self.pid, range(3)), strict=True)}
+        return all(
+            process is not None and last.get(self.university.logins[owner].user) == address.get(pids[process])
+            for owner, process in holders.items()
+        )
 
     def owners_of(self, number: int) -> set[str]:
-        """The owners that a host's process holds, each with its connection; logins count from here on."""
+        """The owners that a host's process holds, each with its connection."""
         holders = self.university.leases.holders()
         mine = {process.id for process in self.university.leases.processes() if process.pid == self.pid(number)}
-        self.logins.fresh()
         return {owner for owner, process in holders.items() if process in mine}
 
     def pid(self, number: int) -> int:
@@ -153,15 +158,15 @@ class Scene:
     def take_over(self, what: str, owners: set[str], number: int) -> None:
         """Wait until others hold these owners, and until they have logged in to the mailboxes of all of them."""
         lost, began = self.hosts[number].address(IMAP), time.monotonic()
-        missing = {self.university.logins[owner].user for owner in owners}
+        users = {self.university.logins[owner].user for owner in owners}
         held = 0.0
 
         def taken() -> bool:
             nonlocal held
-            missing.difference_update(user for user, rip in self.logins.fresh() if rip != lost)
             if not held and not self.university.held().get(self.pid(number)) and self.university.nobodys() == 0:
                 held = time.monotonic() - began
-            return held > 0 and not missing
+            last = self.logins.last()
+            return held > 0 and not any(last[user] == lost for user in users)
 
         took = self.wait(taken, f"a take-over when {what}")
         self.takeovers.append(took)

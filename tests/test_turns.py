@@ -47,6 +47,23 @@ def test_everybody_gets_a_first_round_and_at_most_so_many_at_once() -> None:
     assert begun(turns, 0.1) == [f"o{QUICK}"]
 
 
+def test_as_long_as_newcomers_are_made_ready_nobody_else_begins_a_round() -> None:
+    """Nobody listens at their mailboxes: a round of somebody who is listened at would only delay that."""
+    turns = listening(40, servers=40)
+    turns.wake("o0")
+    turns.wake("o1")
+
+    turns.newcomers = True
+    assert begun(turns, 1.0) == []
+    turns.add("new", server="s0")
+    assert begun(turns, 1.0) == ["new"]
+    turns.ended("new", 1.5, wait=0.0)  # listened at; the rest of the first round is due
+    assert begun(turns, 1.5) == []
+
+    turns.newcomers = False
+    assert begun(turns, 2.0) == ["o0", "o1", "new"]
+
+
 def test_news_go_before_what_is_due_by_the_clock() -> None:
     turns = listening(40, servers=40)
     for number in range(39):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib
 import json
 import re
 from collections import defaultdict
@@ -54,7 +56,7 @@ _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _HERE = select(entries.c.key, entries.c.id).where(
     entries.c.owner == bindparam("owner"), entries.c.key.in_(bindparam("keys", expanding=True))
 )
-_TAKEN_IN, _ONE_TAKEN_IN = insert(entries), insert(entries).returning(entries.c.id)
+_TAKEN_IN = insert(entries)
 _RAWS = select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS))
 _WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id)
 _IN_NO_STATE = (
@@ -172,30 +174,48 @@ def take_in(
     connection: Connection, owner: str, mails: Mapping[str, tuple[bytes, Place | None]], now: datetime
 ) -> frozenset[str]:
     """Store mails by their keys; the keys of those that were not here already."""
-    # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
-    here = {row.key for row in connection.execute(_HERE, {"owner": owner, "keys": list(mails)})}
-    for key in here:
+    ids = _ids_of_new(connection, owner, mails, now)
+    for key in mails.keys() - ids.keys():
         if place := mails[key][1]:
             _moved_here(connection, owner, key, place)
-    new = {key: mail for key, mail in mails.items() if key not in here}
-    if not new:
-        return frozenset()
-    rows = [
-        {"owner": owner, "key": key, "raw": raw, "taken_in": now, "state": State.NEW, **_whereabouts(place)}
-        for key, (raw, place) in new.items()
-    ]
-    if len(rows) == 1:
-        ids = {rows[0]["key"]: connection.execute(_ONE_TAKEN_IN, rows[0]).scalar_one()}
-    else:
-        connection.execute(_TAKEN_IN, rows)
-        # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
-        ids = {row.key: row.id for row in connection.execute(_HERE, {"owner": owner, "keys": list(new)})}
     happened = [
-        {"what": "taken-in", "why": seal("mail", raw), "entry_id": ids[key], "case_id": None}
-        for key, (raw, _) in new.items()
+        {"what": "taken-in", "why": seal("mail", mails[key][0]), "entry_id": entry_id, "case_id": None}
+        for key, entry_id in ids.items()
     ]
-    append_all(connection, happened, owner=owner, at=now)
-    return frozenset(new)
+    if happened:
+        append_all(connection, happened, owner=owner, at=now)
+    return frozenset(ids)
+
+
+def _ids_of_new(
+    connection: Connection, owner: str, mails: Mapping[str, tuple[bytes, Place | None]], now: datetime
+) -> dict[str, int]:
+    """Write mails down that are not here already; the ids of their entries by the mails' keys."""
+    rows = {
+        key: {"owner": owner, "key": key, "raw": raw, "taken_in": now, "state": State.NEW, **_whereabouts(place)}
+        for key, (raw, place) in mails.items()
+    }
+    if len(rows) == 1:
+        ((key, row),) = rows.items()
+        found = connection.execute(_one_if_new(connection.dialect.name), row).scalar()
+        return {} if found is None else {key: found}
+    # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
+    here = {row.key for row in connection.execute(_HERE, {"owner": owner, "keys": list(rows)})}
+    new = [row for key, row in rows.items() if key not in here]
+    if not new:
+        return {}
+    connection.execute(_TAKEN_IN, new)
+    # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
+    ids = {row.key: row.id for row in connection.execute(_HERE, {"owner": owner, "keys": list(rows)})}
+    return {key: ids[key] for key in rows if key not in here}
+
+
+@functools.cache
+def _one_if_new(dialect: str) -> Any:
+    """The statement that writes a mail down and tells the entry's id, or nothing where the mail is here already."""
+    # Of the dialect at hand alone: to load PostgreSQL's for an owner of a file would take memory for nothing.
+    made = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(entries)
+    return made.on_conflict_do_nothing(index_elements=["owner", "key"]).returning(entries.c.id)
 
 
 def _whereabouts(place: Place | None) -> dict[str, Any]:

@@ -133,12 +133,12 @@ _PARTIAL = (
     "cases_waiting ON cases (owner, changed) WHERE verdict <> 'decline' OR pastes",
     "entries_case ON entries (case_id) WHERE case_id IS NOT NULL",
     "entries_message_id ON entries (owner, message_id) WHERE message_id IS NOT NULL",
-    "entries_recipient ON entries (owner, recipient) WHERE recipient IS NOT NULL",
+    "entries_recipient ON entries (owner, recipient, claimed) WHERE recipient IS NOT NULL",
     "entries_letter ON entries (owner, letter_id) WHERE letter_id IS NOT NULL",
     "entries_claimed ON entries (owner, claimed) WHERE claimed IS NOT NULL",
     "entries_settled ON entries (owner, settled) WHERE settled IS NOT NULL",
     "entries_unfiled ON entries (owner, folder, id) WHERE filed IS NULL",
-    "entries_uncopied ON entries (owner, id) WHERE state = 'sent' AND copied IS NULL",
+    "entries_uncopied ON entries (owner, state, id) WHERE state = 'sent' AND copied IS NULL",
     "events_case ON events (case_id) WHERE case_id IS NOT NULL",
 )
 for _index in _PARTIAL:
