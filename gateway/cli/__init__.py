@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.cli import tables
+from gateway.cli.arguments import CONFIG, CONFIGURATION, NEEDS_YOU, PLACE, FileOrTable, count, table_in
+
 if TYPE_CHECKING:
     from gateway.check.finding import Finding
     from gateway.commands.verbs import Verb
@@ -27,28 +30,7 @@ if TYPE_CHECKING:
     from gateway.journal import Journal
     from gateway.model import Case
 
-NEEDS_YOU, CONFIGURATION = 1, 78
 _LISTED = 100  # cases; with more nobody sees what is new
-
-_TABLE = ("postgresql://", "postgresql+psycopg://")  # how the URL of a database with owners begins
-
-
-class _FileOrTable(click.Path):
-    """A file or folder that is there, or the URL of a database."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and value.startswith(_TABLE):
-            return value
-        return super().convert(value, param, ctx)
-
-
-_CONFIG = click.option(
-    "--config",
-    "config_path",
-    type=_FileOrTable(path_type=Path, dir_okay=False),
-    envvar="RSVPD_CONFIG",
-    help="Your TOML file, or postgresql://...#NAME of an owner in a table. [default: ~/.config/rsvpd/config.toml]",
-)
 
 
 @contextmanager
@@ -286,16 +268,12 @@ def _show_findings(findings: Iterable[Finding]) -> int:
         click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
         counts[found.outcome] += 1
     faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
-    click.echo(f"\n{_count(faults, 'fault')}, {_count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
+    click.echo(f"\n{count(faults, 'fault')}, {count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
     return faults
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
-
-
 @main.command()
-@click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
+@click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
 def login(config_path: Path | str) -> None:
     """Sign in at Google or Microsoft, wherever the file says oauth.
 
@@ -327,7 +305,7 @@ class _Terminal:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ...]) -> None:
@@ -361,7 +339,7 @@ def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ..
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.option(
     "--against",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -454,19 +432,8 @@ def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Hear
         raise click.BadParameter(str(exc)) from None
 
 
-_PLACE = _FileOrTable(path_type=Path, exists=True)
-
-
-def _table_in(places: tuple[Path | str, ...]) -> str | None:
-    """The URL among what was named, which then is all that was."""
-    urls = [place for place in places if isinstance(place, str)]
-    if urls and len(places) > 1:
-        raise click.UsageError("name one database, or files and folders, not both")
-    return urls[0] if urls else None
-
-
 @main.command()
-@click.argument("configs", nargs=-1, required=True, type=_PLACE)
+@click.argument("configs", nargs=-1, required=True, type=PLACE)
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
 @click.option(
     "--metrics",
@@ -498,7 +465,7 @@ def run(
     from gateway.service import serve, serve_table
 
     logbook.set_up(verbose=verbose)
-    if url := _table_in(configs):
+    if url := table_in(configs):
         from gateway.journal.leases import Leases
         from gateway.sharing import Sharing
 
@@ -507,93 +474,12 @@ def run(
     serve(Roster([Path(config) for config in configs]), metrics=metrics, heartbeat=heartbeat)
 
 
-@main.group()
-def owners() -> None:
-    """Owners in a PostgreSQL, for services that share them (docs/scaling.md)."""
-
-
-_URL = click.argument("url", metavar="URL", envvar="RSVPD_OWNERS")
-
-
-@owners.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.argument("url", metavar="URL")
-def import_owners(paths: tuple[Path, ...], url: str) -> None:
-    """Put files, or folders of them, into the table at a URL; services that run take up what is new or changed.
-
-    The text is stored as it is. Passwords stay where the files say they are, which must be the same on every host, as
-    must be all that a file names by a relative path.
-    """
-    from gateway.journal.leases import Leases
-    from gateway.roster import Roster
-    from gateway.sharing import imported
-
-    new, same, faults = imported(Roster(paths), Leases.at(url))
-    for fault in faults:
-        click.echo(f"rsvpd: {fault}", err=True)
-    click.echo(f"{_count(new, 'owner')} put in, {same} as they were, {_count(len(faults), 'fault')}.")
-    if faults:
-        sys.exit(CONFIGURATION)
-
-
-@main.group()
-def journal() -> None:
-    """The journal as a whole."""
-
-
-@journal.command("copy")
-@click.argument("source", metavar="SQLITE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("target", metavar="URL")
-def copy_journals(source: Path, target: str) -> None:
-    """Copy a journal out of its SQLite file into a PostgreSQL, and compare every row.
-
-    Stop the service of its owner before. Each owner arrives as a whole or not at all, so it can be called again; what
-    is known of people is read again from its sources.
-    """
-    from gateway.journal.copying import copy_journal
-    from gateway.journal.store import open_file, open_url
-
-    def tell(owner: str, rows: int) -> None:
-        click.echo(
-            f"{owner}: {_count(rows, 'row')} copied and compared." if rows else f"{owner}: is there, row by row."
-        )
-
-    copy_journal(open_file(source), open_url(target), tell)
-
-
-@owners.command("list")
-@_URL
-@click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
-def list_owners(url: str, as_json: bool) -> None:
-    """The owners in the table, and which process serves each."""
-    from gateway.journal.leases import Leases
-
-    leases = Leases.at(url)
-    living = {process.id: process for process in leases.processes()}
-    for name, holder in leases.holders().items():
-        process = living.get(holder or "")
-        where = {"host": process.host, "pid": process.pid} if process else {"host": None, "pid": None}
-        if as_json:
-            click.echo(json.dumps({"owner": name, **where}, ensure_ascii=False))
-        else:
-            click.echo(f"{name:32}{f'{process.host}, process {process.pid}' if process else 'nobody'}")
-
-
-@owners.command("remove")
-@click.argument("names", nargs=-1, required=True)
-@click.argument("url", metavar="URL")
-def remove_owners(names: tuple[str, ...], url: str) -> None:
-    """Serve these owners no more; what the journal holds of them stays."""
-    from gateway.journal.leases import Leases
-
-    leases = Leases.at(url)
-    unknown = [name for name in names if not leases.remove(name)]
-    if unknown:
-        raise click.UsageError(f"there is no {', '.join(unknown)}")
+main.add_command(tables.owners)
+main.add_command(tables.journal)
 
 
 @main.command()
-@click.argument("configs", nargs=-1, type=_PLACE)
+@click.argument("configs", nargs=-1, type=PLACE)
 @click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
 def status(configs: tuple[Path | str, ...], as_json: bool) -> None:
     """How things stand with the owner of each CONFIG (a file, or a folder of them; else yours, or those in /etc/rsvpd).
@@ -604,7 +490,7 @@ def status(configs: tuple[Path | str, ...], as_json: bool) -> None:
     Of the URL of a PostgreSQL with owners: the processes that share them, how many each holds, and when it last gave a
     sign of life. Exits with 1 if an owner is nobody's.
     """
-    if url := _table_in(configs):
+    if url := table_in(configs):
         _show_processes(url, as_json=as_json)
         return
     from gateway.card import console, show_status
@@ -647,7 +533,7 @@ def _show_processes(url: str, *, as_json: bool) -> None:
 
 
 @main.command("list")
-@_CONFIG
+@CONFIG
 @click.option("--all", "everything", is_flag=True, help="Also what needs nothing from you any more.")
 def list_cases(config_path: Path | str | None, everything: bool) -> None:
     """The latest hundred cases that wait for you: who, the verdict, and what is to be done."""
@@ -665,7 +551,7 @@ def list_cases(config_path: Path | str | None, everything: bool) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.option("--policy", "with_policy", is_flag=True, help="Also print the policy it was decided under.")
 @click.argument("case")
 def show(config_path: Path | str | None, with_policy: bool, case: str) -> None:
@@ -697,7 +583,7 @@ def _decide_by(verb: Verb, config_path: Path | str | None, case: str) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.argument("case")
 def approve(config_path: Path | str | None, case: str) -> None:
     """You will accept this person: an answer that still waits is taken back."""
@@ -707,7 +593,7 @@ def approve(config_path: Path | str | None, case: str) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.argument("case")
 def decline(config_path: Path | str | None, case: str) -> None:
     """Decline this person with the answer of your policy."""
@@ -720,7 +606,7 @@ _COMPANY = click.option("--company", is_flag=True, help="All of the inviter's co
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @_COMPANY
 @click.argument("case")
 def always(config_path: Path | str | None, company: bool, case: str) -> None:
@@ -731,7 +617,7 @@ def always(config_path: Path | str | None, company: bool, case: str) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @_COMPANY
 @click.argument("case")
 def never(config_path: Path | str | None, company: bool, case: str) -> None:
@@ -742,7 +628,7 @@ def never(config_path: Path | str | None, company: bool, case: str) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.argument("case")
 def neither(config_path: Path | str | None, case: str) -> None:
     """Take back what you said, always or never, of this person and their company."""
@@ -752,7 +638,7 @@ def neither(config_path: Path | str | None, case: str) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.argument("case")
 def retry(config_path: Path | str | None, case: str) -> None:
     """Send again an answer that was refused, or is uncertain and did not arrive as far as you know."""
@@ -762,7 +648,7 @@ def retry(config_path: Path | str | None, case: str) -> None:
 
 
 @main.command("suggest")
-@click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
+@click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
 def suggest_rows(config_path: Path | str | None) -> None:
     """Rows for your policy, read off what you decided otherwise in the latest thousand cases; you paste them, or not.
 
@@ -782,7 +668,7 @@ def suggest_rows(config_path: Path | str | None) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 def pause(config_path: Path | str | None) -> None:
     """Stop sending at once; watching and judging go on. Survives restarts."""
     from gateway.pipeline import PAUSED
@@ -793,7 +679,7 @@ def pause(config_path: Path | str | None) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 def resume(config_path: Path | str | None) -> None:
     """Send again after `rsvpd pause`."""
     from gateway.pipeline import PAUSED
@@ -804,7 +690,7 @@ def resume(config_path: Path | str | None) -> None:
 
 
 @main.command()
-@_CONFIG
+@CONFIG
 @click.argument("who", metavar="ADDRESS|NAME")
 def forget(config_path: Path | str | None, who: str) -> None:
     """Erase a person everywhere: from what is known of your acquaintances, and from the cases.
@@ -820,7 +706,7 @@ def forget(config_path: Path | str | None, who: str) -> None:
 
 
 @main.command()
-@click.argument("config_path", metavar="CONFIG", type=_FileOrTable(path_type=Path, exists=True, dir_okay=False))
+@click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
 @click.option("--print", "how", flag_value="print", default="print", help="Show it here. [default]")
 @click.option("--send", "how", flag_value="send", help="Send it to yourself now.")
 @click.option("--week", metavar="2026-W47", help="Which week. [default: the one that is running]")
