@@ -12,16 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
 from gateway.journal import Journal
+from gateway.journal.store import open_url
 from gateway.model import State
+from tests import postgres
 from tests.clock import Clock, watch_by
 from tests.desk import STRANGER, Desk, _begin, _lone_owner
 from tests.notifications import linkedin, old_linkedin
+from tests.test_journal import LIMITS, NOW, due
 from tests.test_story import DECLINED, Owner
 
 __all__ = ["_begin", "_lone_owner"]  # the fixtures
@@ -153,3 +157,21 @@ def _mailboxes(lone_owner: Owner) -> None:
         for folder in ("Sent", "Drafts"):
             if not client.folder_exists(folder):
                 client.create_folder(folder)
+
+
+def test_a_postgresql_that_forgets_its_latest_at_a_crash_forgets_no_mark() -> None:
+    """Many run theirs with synchronous_commit = off; what it acknowledged last is then gone when it crashes."""
+    with TemporaryDirectory(prefix="rsvpd-postgresql-") as name:
+        forgetful = "-c fsync=off -c synchronous_commit=off -c wal_writer_delay=10s"
+        with postgres.running(Path(name), settings=forgetful) as cluster:
+            journal = Journal(open_url(cluster.database()), "ada")
+            entry = due(journal, "a")
+            journal.claim(entry, LIMITS, NOW)
+            journal.mark_dot(entry, NOW)
+            journal.store.engine.dispose()
+
+            cluster.stop()  # at once, as a crash would
+            cluster.start()
+
+            assert [found.state for found in journal.recover(NOW)] == [State.UNCERTAIN]
+            journal.store.engine.dispose()

@@ -44,6 +44,7 @@ _FROZEN = 10_000  # milliseconds in which a transaction asks nothing before the 
 # libpq's, seconds but for the third, milliseconds: a network that swallows everything must show within a lease.
 _PROMPT = {"connect_timeout": 3, "keepalives_idle": 3, "tcp_user_timeout": 6000, "keepalives_interval": 1,
            "keepalives_count": 3}  # fmt: skip
+_ON_DISK = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 _STATEMENTS = 500  # compiled ones that are kept, for all files together
 
 
@@ -174,13 +175,16 @@ def _engine_of_server(place: URL) -> Engine:
     # Among the values are mails and logins, which no traceback and no talkative log may quote.
     options: dict[str, Any] = {"pool_size": _CONNECTIONS, "max_overflow": _CONNECTIONS, "hide_parameters": True}
     engine = create_engine(place, connect_args=_PROMPT, **options)
-    event.listen(engine, "connect", _not_frozen)
+    event.listen(engine, "connect", _on_our_terms)
     return engine
 
 
-def _not_frozen(connection: Any, _record: Any) -> None:
+def _on_our_terms(connection: Any, _record: Any) -> None:
     # A process that is frozen within a transaction would keep its locks, and nobody could take its owners over.
     connection.execute(f"SET idle_in_transaction_session_timeout = {_FROZEN}")
+    # A server may be set up to acknowledge commits that a crash of it takes back; a mark before a final dot that is
+    # lost in one is a second answer. What waits for a second server as well is left so.
+    connection.execute(_ON_DISK)
     connection.commit()
 
 
