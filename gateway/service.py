@@ -373,11 +373,17 @@ class Service:
                 self._leave(watch)
 
     def _use(self, prepared: Prepared) -> None:
+        # Who was made ready twice, since their file changed before they were served, is served once.
+        served = {watch.name for watch in self.watches if not watch.leaves} & prepared.watches.keys()
+        rounds = {**prepared.rounds, **{owner: prepared.watches[owner].round for owner in served}}
         for watch in self.watches:
-            if watch.name in prepared.rounds:
-                watch.leaves, watch.successor = False, prepared.rounds[watch.name]
+            if watch.name in rounds:
+                self.faults.pop(watch.name, None)
+                watch.leaves, watch.successor = False, rounds[watch.name]
                 self._part_with(watch)
         for owner, watch in prepared.watches.items():
+            if owner in served:
+                continue
             log.info("%s is served", owner, extra=LogEvent.SERVED.of(owner=owner))
             self.faults.pop(owner, None)
             self.watches.append(watch)

@@ -230,6 +230,7 @@ class Sharing:
         share, holds = self.leases.fair_share(blind=blind), self.holds - len(gone)
         if holds > share:
             self.tell(News(surplus=holds - share, blind=blind))
+        told: dict[str, int] = {}  # revisions
         while self.holds < share and not self._stopping.is_set():
             taken = self.leases.take(self._tenure, min(AT_ONCE, share - self.holds))
             if not taken:
@@ -237,11 +238,15 @@ class Sharing:
             with self._guard:
                 self._held.update({holding.owner: holding for holding, _ in taken})
             log.info("%d owners taken", len(taken), extra=LogEvent.SHARES.of(taken=len(taken)))
-            self._tell_of([file for _, file in taken])
+            files = [file for _, file in taken]
+            self._tell_of(files)
+            told |= {file.name: file.revision for file in files}
         changed = self.leases.changed_since(self._revision)
         if changed:
             self._revision = changed[-1].revision
-            self._tell_of([file for file in changed if file.name in self._held])
+            self._tell_of(
+                [file for file in changed if file.name in self._held and told.get(file.name) != file.revision]
+            )
 
     def _gone(self) -> frozenset[str]:
         """Owners whose files were taken out of the table since the last look."""

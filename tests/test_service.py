@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from gateway.errors import BadConfig
 from gateway.roster import Roster
 from gateway.service import Service
 from gateway.steps import Steps
-from gateway.watches import Watch
+from gateway.watches import Prepared, Watch
 from tests.test_story import wait_for
 
 
@@ -45,6 +46,9 @@ class SlowRound:
         return self.every
 
     def call(self) -> None:
+        pass
+
+    def inherit(self, _other: SlowRound) -> None:
         pass
 
     def socket(self) -> None:
@@ -97,6 +101,18 @@ def test_what_happens_during_a_round_is_looked_at_after_it() -> None:
         service.wake_all()
         slow.may_end.release()
         wait_for(lambda: slow.begun == 2, "the second round")
+
+
+def test_who_is_made_ready_twice_is_served_once_by_what_is_newer() -> None:
+    """Their file changed after they were taken from the table and before they were served."""
+    first, later = watched(QuickRound()), watched(QuickRound())
+    newer = later.round
+    service = Service([])
+
+    with serving(service):
+        for watch in (first, later):
+            service._wish(partial(service._use, Prepared(watches={"ada": watch})))
+        wait_for(lambda: service.watches == [first] and first.round is newer, "the newer round")
 
 
 # What systemd is told

@@ -107,6 +107,7 @@ def test_owners_put_in_changed_and_removed_are_heeded_while_it_runs(university: 
 
     university.furnish(1)
     until(lambda: university.shared_by(process), "the third to be held")
+    until(lambda: "owner0002 is served" in university.log(0), "the third to be served")
     university.write("owner0000", extra='per_hour = "many"\n')
     university.rsvpd("owners", "import", university.files, university.url, status=78)
     university.write("owner0000", extra="per_hour = 3\n")
@@ -120,6 +121,7 @@ def test_owners_put_in_changed_and_removed_are_heeded_while_it_runs(university: 
     listed = [json.loads(line) for line in university.rsvpd("owners", "list", university.url, "--json").splitlines()]
     assert [(row["owner"], row["pid"]) for row in listed] == [("owner0000", process.pid), ("owner0002", process.pid)]
     assert "owner0000 is served no more" not in university.log(0)
+    assert university.log(0).count("owner0002 is served event=") == 1
     assert "correct horse" not in str(university.leases.files())
 
 
