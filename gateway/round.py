@@ -157,9 +157,12 @@ class Round:
 
     def _run(self) -> float:
         self._called, self._heard = False, self.bell()
+        # Whatever fails from here on, the next round does all of it: the server will not tell of its news again.
+        sound, self._sound = self._sound, False
         if self.config.journal.url:
             self._mark = self.journal.mark(PAUSED)
-        self._start()
+        if not sound:
+            self._start()
         self.upkeep.daily()
         self._report()
         self._alarm()
@@ -242,10 +245,7 @@ class Round:
         self.session, self._idling = None, False
 
     def _start(self) -> None:
-        """Put right what the last round left half done, if the program or the journal failed under it."""
-        if self._sound:
-            self._sound = False
-            return
+        """Put right what a round left half done, if the program or the journal failed under it."""
         self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
             told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ from gateway.errors import LeaseLost
 from gateway.journal import Journal
 from gateway.journal.leases import Leases
 from tests.notifications import old_linkedin
-from tests.postgres import Postgres
+from tests.postgres import Postgres, running
 from tests.servers import Dovecot
 from tests.sharing import University, until
 from tests.submission import SmtpServer
@@ -98,6 +99,31 @@ def test_a_process_without_the_database_lets_go_and_comes_back(university: Unive
 
     assert took < 30
     assert set(university.answers().values()) == {1}
+
+
+def test_a_mail_that_comes_while_the_database_is_away_is_answered_once_it_is_back(
+    dovecot: Dovecot, smtp_server: SmtpServer
+) -> None:
+    with TemporaryDirectory(prefix="rsvpd-sharing-") as name, ExitStack() as stack:
+        (own := Path(name, "postgresql")).mkdir()
+        Path(name).chmod(0o755)
+        cluster = stack.enter_context(running(own))
+        university = University(Path(name), dovecot, smtp_server, cluster.database())
+        stack.callback(university.end)
+        university.furnish(1)
+        university.begin()
+        (login,) = university.logins.values()
+        dovecot.drop(login, old_linkedin("Olga Stranger", "olga@somewhere.example"))
+        until(lambda: university.answers()["olga@somewhere.example"] == 1, "the first answer")
+        time.sleep(5)  # its round, and the one after it, are over: the mailbox is only listened at
+
+        cluster.stop()
+        dovecot.drop(login, old_linkedin("Nina Newcomer", "nina@elsewhere.example"))
+        until(lambda: "owner0000 away: journal" in university.log(0), "the failure")
+        cluster.start()
+
+        # Not only when the mailbox is polled, which is minutes later.
+        until(lambda: university.answers()["nina@elsewhere.example"] == 1, "the second answer")
 
 
 def test_owners_put_in_changed_and_removed_are_heeded_while_it_runs(university: University) -> None:
