@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.errors import JournalFailed
 from gateway.events import LogEvent
-from gateway.journal import Journal
+from gateway.journal import A_DAY, Journal
 from gateway.journal.store import backup
 
 log = logging.getLogger(__name__)
@@ -20,20 +20,26 @@ MAILS_KEPT = timedelta(days=90)  # afterwards the decision stays, the mail itsel
 _DONE = "upkeep"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upkeep:
     """An owner's journal and where its backups stand; no folder when the database is not ours to copy."""
 
     journal: Journal
     folder: Path | None
     clock: Callable[[], datetime]
+    _alive: datetime | None = None  # when it was noted last
+    _seen_to: str = ""  # the day that is known to be seen to
 
     def daily(self) -> None:
         """Do today's upkeep if it was not done yet; a backup that fails stops nothing and is tried again."""
         now = self.clock()
-        self.journal.alive(now)
         today = f"{now:%Y-%m-%d}"
+        if self._alive is None or now - self._alive >= A_DAY:
+            self._alive = self.journal.alive(now)
+        if self._seen_to == today:
+            return
         if self.journal.fact(_DONE) == today:
+            self._seen_to = today
             return
         self.journal.drop_mails(now - MAILS_KEPT)
         try:
@@ -43,6 +49,7 @@ class Upkeep:
             log.error("no backup: %s", exc, extra=LogEvent.BACKUP.of())
         else:
             self.journal.set_fact(_DONE, today)
+            self._seen_to = today
 
     def _back_up(self, folder: Path, today: str) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -47,14 +48,16 @@ from gateway.journal.schema import (
 )
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
-from gateway.journal.whereabouts import Whereabouts
+from gateway.journal.whereabouts import Whereabouts, passed
 from gateway.journal.words import StandingWords
-from gateway.model import Case, Entry, Judgement, Limits, Place, Ruling, State, Verdict
+from gateway.model import Case, Entry, Judgement, Landed, Limits, Place, Ruling, State, Verdict
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
+A_DAY = timedelta(days=1)  # from one note of being alive to the next
 _AT_ONCE = 200  # mails
 _ALIVE = "alive"  # the fact of having looked last
 _UNTOUCHED = (State.CLOSED, State.HELD)  # of a mail that nobody acted on
+_FILED_BY = (Verdict.DECLINE, Verdict.ACCEPT, Verdict.HUMAN)  # each has a folder
 
 
 def _part(query: Select[Any]) -> Select[Any]:
@@ -99,12 +102,25 @@ _OPEN_TO_CHANGE = _part(
     )
 )
 _MISFILED = _entries.ENTRIES.where(
-    cases.c.owner == _MINE, cases.c.verdict == bindparam("of_verdict"), cases.c.changed != cases.c.opened,
-    cases.c.changed >= bindparam("since", type_=Utc),
-    entries.c.filed.is_not(None), entries.c.filed != bindparam("belongs_in"),
+    cases.c.owner == _MINE, cases.c.changed != cases.c.opened, cases.c.changed >= bindparam("since", type_=Utc),
+    or_(*((cases.c.verdict == verdict) & (entries.c.filed != bindparam(verdict.name)) for verdict in _FILED_BY)),
 )  # fmt: skip
-_NEXT_WAKE = select(func.min(entries.c.not_before)).where(
-    entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT
+_OUTLOOK = select(
+    select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_((State.NEW, State.ASKED))).exists()
+    | select(confirmations.c.at).where(confirmations.c.owner == _MINE, confirmations.c.state == State.DUE).exists(),
+    select(func.min(entries.c.not_before))
+    .where(entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT)
+    .scalar_subquery(),
+)
+_ON_THEIR_WAY = (State.SENDING, State.DOT)
+_HALF_DONE = select(
+    or_(
+        select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_(_ON_THEIR_WAY)).exists(),
+        select(digests.c.at).where(digests.c.owner == _MINE, digests.c.state.in_(_ON_THEIR_WAY)).exists(),
+        select(confirmations.c.at)
+        .where(confirmations.c.owner == _MINE, confirmations.c.state.in_(_ON_THEIR_WAY))
+        .exists(),
+    )
 )
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _TRIED = update(entries).where(entries.c.id.in_(_IDS)).values(tries=entries.c.tries + 1)
@@ -320,6 +336,9 @@ class Journal:
 
     def recover(self, now: datetime) -> list[Entry]:
         """Put right what a crash left half done; the entries concerned."""
+        with self.store.read() as connection:
+            if not connection.execute(_HALF_DONE, {"owner": self.owner}).scalar():
+                return []
         mine = digests.c.owner == self.owner
         with self.store.write() as connection:
             connection.execute(delete(digests).where(mine, digests.c.state == State.SENDING))
@@ -354,18 +373,20 @@ class Journal:
 
     # Filing
 
-    def misfiled(self, verdict: Verdict, folder: str, since: datetime) -> list[Entry]:
-        """Mails that were filed into another folder before their cases changed, since a moment, to this verdict."""
-        return self._found(_MISFILED, of_verdict=verdict, belongs_in=folder, since=since)
+    def misfiled(self, folders: Mapping[Verdict, str], since: datetime) -> list[Entry]:
+        """Mails in another folder than their verdict's, where they were filed before their cases changed since then."""
+        return self._found(_MISFILED, since=since, **{verdict.name: folder for verdict, folder in folders.items()})
 
-    def filed(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
-        """Note in which folder mails lie now."""
+    def filed(self, mails: Collection[Entry], folder: str, now: datetime, landed: Landed | None = None) -> None:
+        """Note in which folder mails lie now, and where there they landed, if that is known."""
         ids = [entry.id for entry in mails]
         happened = [{"what": "filed", "why": folder, "entry_id": entry_id, "case_id": None} for entry_id in ids]
         # Once lost it is done again, which does no harm.
         with self.store.write(lasting=False) as connection:
             connection.execute(_FILED, {"ids": ids, "into": folder})
             append_all(connection, happened, owner=self.owner, at=now)
+            if landed:
+                passed(connection, self.owner, folder, landed)
 
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
@@ -489,11 +510,14 @@ class Journal:
             found = {State(state): number for state, number in connection.execute(query)}
         return {state: found[state] for state in still if state in found}
 
-    def next_wake(self, since: datetime) -> datetime | None:
-        """When the next held or postponed answer comes due; what was due by `since` waits for something else."""
+    def outlook(self, since: datetime) -> tuple[bool, datetime | None]:
+        """Whether a mail or a confirmation is to be tried again, and when the next held or postponed answer comes due.
+
+        What was due by `since` waits for something else.
+        """
         with self.store.read() as connection:
-            found: datetime | None = connection.execute(_NEXT_WAKE, {"owner": self.owner, "moment": since}).scalar()
-        return found
+            again, due = connection.execute(_OUTLOOK, {"owner": self.owner, "moment": since}).one()
+        return bool(again), due
 
     def moved(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
         """Cases that a changed policy or changed records moved in a span of time, and from where to where."""
@@ -623,22 +647,25 @@ class Journal:
             )  # fmt: skip
         return took
 
-    def begin(self, now: datetime) -> None:
-        """Note when the service first looked after this owner; later calls change nothing."""
-        if self.began() is None:
-            with self.store.write() as connection:
-                self._append(connection, now, "began", "", None, None)
+    def begin(self, now: datetime) -> datetime:
+        """Note when the service first looked after this owner; when that was."""
+        if began := self.began():
+            return began
+        with self.store.write() as connection:
+            self._append(connection, now, "began", "", None, None)
+        return now
 
-    def alive(self, now: datetime) -> None:
-        """Note once a day that the owner is looked after; a gap of days is an event."""
+    def alive(self, now: datetime) -> datetime:
+        """Note once a day that the owner is looked after, and when that was noted last; a gap of days is an event."""
         last = self.fact(_ALIVE)
         before = datetime.fromisoformat(last) if last else now
-        if last and now - before < timedelta(days=1):
-            return
-        if now - before > timedelta(days=2):
+        if last and now - before < A_DAY:
+            return before
+        if now - before > 2 * A_DAY:
             with self.store.write() as connection:
                 self._append(connection, now, AWAY, before.isoformat(), None, None)
         self.set_fact(_ALIVE, now.isoformat())
+        return now
 
     def began(self) -> datetime | None:
         """When the first thing happened; None in an empty journal."""

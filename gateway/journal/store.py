@@ -31,7 +31,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import LRUCache
 
 from gateway.errors import JournalFailed, LeaseLost
-from gateway.journal.schema import events, metadata
+from gateway.journal.schema import LAYOUT, events, metadata
 from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
@@ -157,15 +157,26 @@ def open_url(url: str) -> Store:
     except SQLAlchemyError as exc:
         raise JournalFailed(f"journal url: {exc}") from None
     store = Store(engine)
-    if engine not in _furnished:
+    if place.drivername == "sqlite":
+        _furnish(store)
+    elif engine not in _furnished:
         with store.write() as connection:
             metadata.create_all(connection)
-        if place.drivername != "sqlite":
-            _furnished.add(engine)
+        _furnished.add(engine)
     return store
 
 
-_furnished: set[Engine] = set()  # databases that have their tables
+_furnished: set[Engine] = set()  # databases on servers that have their tables
+
+
+def _furnish(store: Store) -> None:
+    """Make the tables of a file that are not there; a number in it says that all of them are."""
+    with store.read() as connection:
+        if connection.exec_driver_sql("PRAGMA user_version").scalar() == LAYOUT:
+            return
+    with store.write() as connection:
+        metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version={LAYOUT}")
 
 
 @functools.cache

@@ -8,15 +8,25 @@ from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.journal.entries import find
-from gateway.journal.schema import entries, events
+from gateway.journal.schema import cursors, entries, events
 from gateway.journal.store import Store, append, append_all
-from gateway.model import Entry
+from gateway.model import Entry, Landed
 
 _PART = 1000  # Message-IDs, or ids, a query
 T = TypeVar("T")
+_PASSED = (
+    update(cursors)
+    .where(
+        cursors.c.owner == bindparam("of"),
+        cursors.c.folder == bindparam("in"),
+        cursors.c.uidvalidity == bindparam("under"),
+        cursors.c.uid == bindparam("before"),
+    )
+    .values(uid=bindparam("last"))
+)
 _FILING, _FILED = "filing", "filed"
 _UNDECIDED = "undecided"
 
@@ -59,6 +69,11 @@ class Whereabouts:
         with self.store.write(lasting=lasting) as connection:
             append_all(connection, happened, owner=self.owner, at=now)
 
+    def passed(self, folder: str, landed: Landed) -> None:
+        """Count what we put into a folder as read, where nothing lies between it and what was read."""
+        with self.store.write(lasting=False) as connection:
+            passed(connection, self.owner, folder, landed)
+
     def begun(self, mails: Iterable[Entry]) -> frozenset[int]:
         """The ids of those that we meant to put somewhere before."""
         found: set[int] = set()
@@ -93,6 +108,12 @@ class Whereabouts:
         with self.store.read() as connection:
             found = connection.execute(query).first()
         return (found.what, found.why) if found else ("", "")
+
+
+def passed(connection: Connection, owner: str, folder: str, landed: Landed) -> None:
+    """Count what we put into a folder as read, where nothing lies between it and what was read."""
+    read = {"of": owner, "in": folder, "under": landed.uidvalidity, "before": landed.uids.start - 1}
+    connection.execute(_PASSED, {**read, "last": landed.uids.stop - 1})
 
 
 def _parts(items: Iterable[T]) -> Iterator[list[T]]:
