@@ -173,7 +173,8 @@ class Round:
         judged = self._judge()
         # Nothing is filed or sent before it is known what the owner moved, and what they said by mail.
         others = self.moves.follow(session)
-        self._orders.obey(session)
+        if self._orders.obey(session):
+            self._heed()
         self._judge_again(judged, fresh=fresh)
         goes_out = self._send(session)  # what waits for nothing is not kept waiting by a folder
         self._file(session)
@@ -214,7 +215,8 @@ class Round:
         """Judge and send what was handed over; there is nowhere to file it, or to look for the owner's own mail."""
         fresh = self.records.refresh(None)
         judged = self._judge()
-        self._orders.obey(None)
+        if self._orders.obey(None):
+            self._heed()
         self._judge_again(judged, fresh=fresh)
         looked = self.clock()
         self.filing.release(None)
@@ -300,8 +302,12 @@ class Round:
         )
         for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()
-            mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
-            take_in_all(mails, self.journal, self.clock())
+            mails = [(mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch]
+            # Nothing of it need be on disk before it is judged: it lies in the mailbox, where nobody touches it.
+            with self.journal.together(lasting=False) as one:
+                take_in_all(mails, one, self.clock())
+                last, uidvalidity = max([last, *(mail.uid for mail in batch)]), selected.uidvalidity
+                one.advance(folder, uidvalidity, last)
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
@@ -340,7 +346,6 @@ class Round:
 
         What was judged in this round already knows the records, and needs it only for another policy.
         """
-        self._heed()
         under = self.owner.policy_fingerprint
         if not fresh and self.journal.fact(JUDGED_UNDER) == under:
             return

@@ -274,12 +274,12 @@ class Session:
         return found
 
     def _batches(self, uids: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
-        """UIDs with their sizes, as many as should be fetched at once."""
+        """UIDs with their sizes, in their order and as many as should be fetched at once."""
         for part in _parts(uids):
             sizes = {uid: int(item[b"RFC822.SIZE"]) for uid, item in self._fetch(part, ["RFC822.SIZE"]).items()}
             batch: list[tuple[int, int]] = []
             weight = 0
-            for uid, size in sizes.items():
+            for uid, size in sorted(sizes.items()):
                 if len(batch) == _BATCH or (batch and weight + size > _BATCH_BYTES):
                     yield batch
                     batch, weight = [], 0

@@ -16,7 +16,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Table,
     bindparam,
     delete,
     func,
@@ -70,10 +69,17 @@ _MINE: BindParameter[str] = bindparam("owner")
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
 _MAY_WAIT = casebook.CASES.where(MAY_WAIT)
 _CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
+_ADVANCED = (
+    update(cursors)
+    .where(cursors.c.owner == bindparam("of"), cursors.c.folder == bindparam("in"))
+    .values(uidvalidity=bindparam("under"), uid=bindparam("last"))
+)
+_FIRST_READ = insert(cursors)
 _MARK = select(
     select(func.max(events.c.id)).where(events.c.owner == _MINE).scalar_subquery(),
     select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name")).scalar_subquery(),
 )
+_FACT = select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name"))
 _FACTS = select(facts.c.name, facts.c.value).where(
     facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
 )
@@ -123,7 +129,12 @@ _HALF_DONE = select(
     )
 )
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_UNJUDGED = select(entries.c.id).where(entries.c.id.in_(_IDS), entries.c.state == State.NEW).with_for_update()
+_VERDICTS = (
+    select(entries.c.id, cases.c.verdict).join(cases, entries.c.case_id == cases.c.id).where(entries.c.id.in_(_IDS))
+)
 _TRIED = update(entries).where(entries.c.id.in_(_IDS)).values(tries=entries.c.tries + 1)
+_COPIED = update(entries).where(entries.c.id == bindparam("entry")).values(copied=_MOMENT)
 _FILED = update(entries).where(entries.c.id.in_(_IDS)).values(filed=bindparam("into"))
 
 
@@ -176,9 +187,9 @@ class Journal:
         return Orders(self.store, self.owner)
 
     @contextmanager
-    def together(self) -> Iterator[Journal]:
+    def together(self, *, lasting: bool = True) -> Iterator[Journal]:
         """One transaction around all that is done in the journal it gives: on disk as a whole, or not at all."""
-        with self.store.together() as store:
+        with self.store.together(lasting=lasting) as store:
             yield replace(self, store=store)
 
     @property
@@ -216,7 +227,10 @@ class Journal:
         """Note how far a folder has been read; only after what was found is taken in."""
         row = {"owner": self.owner, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
         # One that is lost has mails read once more, which are known by their keys.
-        self._upsert(cursors, row, keys=("owner", "folder"), lasting=False)
+        with self.store.write(lasting=False) as connection:
+            read = {"of": self.owner, "in": folder, "under": uidvalidity, "last": uid}
+            if connection.execute(_ADVANCED, read).rowcount == 0:
+                connection.execute(_FIRST_READ, row)
 
     # Judging
 
@@ -226,10 +240,8 @@ class Journal:
 
     def unjudged(self, batch: Sequence[Entry]) -> frozenset[int]:
         """The ids of those that nobody judged meanwhile; in a transaction, nobody does before its end."""
-        ids = [entry.id for entry in batch]
-        query = select(entries.c.id).where(entries.c.id.in_(ids), entries.c.state == State.NEW).with_for_update()
         with self.store.write() as connection:
-            return frozenset(connection.execute(query).scalars())
+            return frozenset(connection.execute(_UNJUDGED, {"ids": [entry.id for entry in batch]}).scalars())
 
     def begin_reading(self, batch: Sequence[Entry]) -> None:
         """Count a try before mails are read, so that one that kills the process is set aside in the end."""
@@ -391,7 +403,7 @@ class Journal:
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
         with self.store.write(lasting=False) as connection:
-            connection.execute(update(entries).where(entries.c.id == entry.id).values(copied=now))
+            connection.execute(_COPIED, {"entry": entry.id, "moment": now})
 
     def uncopied(self) -> list[Entry]:
         """Answers that went out and are not in Sent yet."""
@@ -574,13 +586,9 @@ class Journal:
 
     def verdicts(self, mails: Collection[Entry]) -> dict[int, Verdict]:
         """How their cases stand, by the mails' ids; without those that belong to none."""
-        query = (
-            select(entries.c.id, cases.c.verdict)
-            .join(cases, entries.c.case_id == cases.c.id)
-            .where(entries.c.id.in_([entry.id for entry in mails]))
-        )
         with self.store.read() as connection:
-            return {row.id: Verdict(row.verdict) for row in connection.execute(query)}
+            found = connection.execute(_VERDICTS, {"ids": [entry.id for entry in mails]})
+            return {row.id: Verdict(row.verdict) for row in found}
 
     def case(self, name: str) -> Case | None:
         """The case called "c17"."""
@@ -702,7 +710,9 @@ class Journal:
     # Facts about the gateway
 
     def fact(self, name: str) -> str | None:
-        return self.facts(name).get(name)
+        with self.store.read() as connection:
+            found: str | None = connection.execute(_FACT, {"owner": self.owner, "name": name}).scalar()
+        return found
 
     def facts(self, *names: str) -> dict[str, str]:
         """Those of these facts that are known."""
@@ -718,11 +728,12 @@ class Journal:
 
     def set_fact(self, name: str, value: str | None) -> None:
         """Remember a fact about this owner's gateway; None forgets it."""
-        if value is not None:
-            self._upsert(facts, {"owner": self.owner, "name": name, "value": value}, keys=("owner", "name"))
-            return
+        mine = (facts.c.owner == self.owner, facts.c.name == name)
         with self.store.write() as connection:
-            connection.execute(delete(facts).where(facts.c.owner == self.owner, facts.c.name == name))
+            if value is None:
+                connection.execute(delete(facts).where(*mine))
+            elif connection.execute(update(facts).where(*mine).values(value=value)).rowcount == 0:
+                connection.execute(insert(facts).values(owner=self.owner, name=name, value=value))
 
     # Plumbing
 
@@ -733,10 +744,3 @@ class Journal:
             connection, owner=self.owner, at=at, what=what, why=why, entry_id=entry_id,
             case_id=case.id if case else None,
         )  # fmt: skip
-
-    def _upsert(self, table: Table, row: dict[str, Any], *, keys: tuple[str, ...], lasting: bool = True) -> None:
-        with self.store.write(lasting=lasting) as connection:
-            mine = [table.c[key] == row[key] for key in keys]
-            values = {name: value for name, value in row.items() if name not in keys}
-            if connection.execute(update(table).where(*mine).values(**values)).rowcount == 0:
-                connection.execute(insert(table).values(**row))

@@ -18,14 +18,16 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
+    case,
     func,
     insert,
     select,
+    union_all,
     update,
 )
 
 from gateway.errors import JournalFailed
-from gateway.journal.schema import cases, entries, events
+from gateway.journal.schema import Utc, cases, entries, events
 from gateway.journal.store import append, append_all
 from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
@@ -60,6 +62,60 @@ _WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_ID
 _IN_NO_STATE = (
     select(entries.c.id).where(entries.c.owner == bindparam("owner"), entries.c.state.not_in(tuple(State))).limit(1)
 )
+_THIS = entries.c.id == bindparam("entry")
+_STILL = select(entries.c.id).where(_THIS, entries.c.state == bindparam("as")).with_for_update()
+_MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
+_CLAIMED = update(entries).where(_THIS).values(state=State.SENDING, claimed=_MOMENT, sends=entries.c.sends + 1)
+_MARKED = update(entries).where(_THIS, entries.c.state == State.SENDING).values(state=State.DOT)
+_SETTLED = (
+    update(entries)
+    .where(_THIS, entries.c.state.in_(bindparam("states", expanding=True)))
+    .values(state=bindparam("to"), why=bindparam("because"), not_before=bindparam("until"), settled=_MOMENT)
+)
+_TO_ADDRESS = (entries.c.owner == bindparam("owner"), entries.c.recipient == bindparam("to"))
+# By the mails to an address, which are few, and not by all that came back.
+_CAME_BACK = select(func.max(events.c.at)).where(
+    events.c.entry_id.in_(select(entries.c.id).where(*_TO_ADDRESS)), events.c.what == "bounced"
+)
+
+
+def _last_answered() -> Select[Any]:
+    """When anybody was answered in an entry's case, or of late at its recipient's address or in a case of theirs."""
+    same = entries.alias()
+    own_case = select(same.c.case_id).where(same.c.id == bindparam("entry")).scalar_subquery()
+    same_person = select(cases.c.id).where(
+        cases.c.owner == bindparam("owner"),
+        cases.c.profile == select(cases.c.profile).where(cases.c.id == own_case).scalar_subquery(),
+    )
+    within_window = entries.c.claimed > bindparam("since", type_=Utc)
+    # Each by an index of its own; all in one condition, every mail of the owner would be looked at.
+    ways: tuple[tuple[ColumnElement[bool], ...], ...] = (
+        (entries.c.case_id == own_case,),
+        (*_TO_ADDRESS, within_window),
+        (entries.c.case_id.in_(same_person), within_window),
+    )
+    others = (entries.c.id != bindparam("entry"), entries.c.state.in_(ON_THE_WIRE))
+    each = union_all(*(select(func.max(entries.c.claimed).label("last")).where(*way, *others) for way in ways))
+    return select(func.max(each.subquery().c.last))
+
+
+def _spent() -> Select[Any]:
+    """How many answers went out within an hour, within a day, and within a day into a domain; the first of each."""
+    lately, there = entries.c.claimed > bindparam("hour", type_=Utc), entries.c.recipient.like(bindparam("into"), "/")
+    counted = (
+        column
+        for condition in (lately, entries.c.claimed.is_not(None), there)
+        for column in (func.count(case((condition, 1))), func.min(case((condition, entries.c.claimed))))
+    )
+    return select(*counted).where(
+        entries.c.owner == bindparam("owner"),
+        entries.c.state.in_(ON_THE_WIRE),
+        entries.c.claimed > bindparam("day", type_=Utc),
+    )
+
+
+_LAST_ANSWERED, _SPENT = _last_answered(), _spent()
+_WILD = re.compile("[%_/]")  # to LIKE, which takes them as they are after a "/"
 _TO_SOMEBODY = entries.c.recipient.is_not(None)
 _MAY_GO_OUT = ENTRIES.where(entries.c.state.in_((*WAITING, *ON_THE_WIRE)), _TO_SOMEBODY)
 _RECIPIENTS = select(entries.c.id, entries.c.recipient).where(entries.c.owner == bindparam("owner"), _TO_SOMEBODY)
@@ -211,8 +267,7 @@ def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> N
 
 def still(connection: Connection, entry: Entry, state: State) -> bool:
     """Whether an entry is in a state; if so, nobody else takes it out of it before the transaction ends."""
-    found = select(entries.c.id).where(entries.c.id == entry.id, entries.c.state == state).with_for_update()
-    return connection.execute(found).first() is not None
+    return connection.execute(_STILL, {"entry": entry.id, "as": state}).first() is not None
 
 
 def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
@@ -228,11 +283,7 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     )
     if denied:
         return denied
-    connection.execute(
-        update(entries)
-        .where(entries.c.id == entry.id)
-        .values(state=State.SENDING, claimed=now, sends=entries.c.sends + 1)
-    )
+    connection.execute(_CLAIMED, {"entry": entry.id, "moment": now})
     append(connection, owner=owner, at=now, what="sending", entry_id=entry.id)
     return None
 
@@ -243,10 +294,7 @@ def _recipient(entry: Entry) -> str:
 
 def _blocked(connection: Connection, owner: str, entry: Entry, now: datetime) -> Denied | None:
     """Whether mail to this address came back lately."""
-    # By the mails to this address, which are few, and not by all that came back.
-    to_address = select(entries.c.id).where(entries.c.owner == owner, entries.c.recipient == _recipient(entry))
-    query = select(func.max(events.c.at)).where(events.c.entry_id.in_(to_address), events.c.what == "bounced")
-    last = connection.execute(query).scalar()
+    last = connection.execute(_CAME_BACK, {"owner": owner, "to": _recipient(entry)}).scalar()
     if last is None or last + BLOCKED < now:
         return None
     return Denied(f"a mail to this address came back on {last:%Y-%m-%d}")
@@ -272,37 +320,23 @@ def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-    own_case = select(entries.c.case_id).where(entries.c.id == entry.id).scalar_subquery()
-    same_person = select(cases.c.id).where(
-        cases.c.owner == owner,
-        cases.c.profile == select(cases.c.profile).where(cases.c.id == own_case).scalar_subquery(),
-    )
-    within_window = entries.c.claimed > now - limits.window
-    # Each by an index of its own; all in one, every mail of the owner would be looked at.
-    ways: tuple[tuple[ColumnElement[bool], ...], ...] = (
-        (entries.c.case_id == own_case,),
-        (entries.c.owner == owner, entries.c.recipient == _recipient(entry), within_window),
-        (entries.c.case_id.in_(same_person), within_window),
-    )
-    others = (entries.c.id != entry.id, entries.c.state.in_(ON_THE_WIRE))
-    found = [connection.execute(select(func.max(entries.c.claimed)).where(*way, *others)).scalar() for way in ways]
-    last = max(filter(None, found), default=None)
+    whom = {"owner": owner, "entry": entry.id, "to": _recipient(entry), "since": now - limits.window}
+    last = connection.execute(_LAST_ANSWERED, whom).scalar()
     return Denied(f"this person was answered on {last:%Y-%m-%d} already") if last else None
 
 
 def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
     domain = _recipient(entry).rpartition("@")[2]
-    into_domain = entries.c.recipient.endswith(f"@{domain}", autoescape=True)
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    into_domain = "%@" + _WILD.sub(r"/\g<0>", domain)
+    asked = {"owner": owner, "hour": now - hour, "day": now - day, "into": into_domain}
+    of_hour, hour_began, of_day, day_began, to_domain, domain_began = connection.execute(_SPENT, asked).one()
     budgets = (
-        (limits.per_hour, timedelta(hours=1), None, "an hour"),
-        (limits.per_day, timedelta(days=1), None, "a day"),
-        (limits.per_domain, timedelta(days=1), into_domain, f"a day to {domain}"),
+        (of_hour, limits.per_hour, hour_began, hour, "an hour"),
+        (of_day, limits.per_day, day_began, day, "a day"),
+        (to_domain, limits.per_domain, domain_began, day, f"a day to {domain}"),
     )
-    for most, span, condition, words in budgets:
-        query = select(func.count(), func.min(entries.c.claimed)).where(
-            entries.c.owner == owner, entries.c.state.in_(ON_THE_WIRE), entries.c.claimed > now - span
-        )
-        sent, oldest = connection.execute(query if condition is None else query.where(condition)).one()
+    for sent, most, oldest, span, words in budgets:
         if sent >= most:
             return Denied(f"{sent} answers {words} is the limit", until=oldest + span)
     return None
@@ -310,9 +344,7 @@ def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limit
 
 def mark_dot(connection: Connection, owner: str, entry: Entry, now: datetime) -> bool:
     """Note that the final dot is about to go out; False when the claim is no longer ours."""
-    took = connection.execute(
-        update(entries).where(entries.c.id == entry.id, entries.c.state == State.SENDING).values(state=State.DOT)
-    )
+    took = connection.execute(_MARKED, {"entry": entry.id})
     if took.rowcount == 1:
         append(connection, owner=owner, at=now, what="dot", entry_id=entry.id)
     return took.rowcount == 1
@@ -330,11 +362,8 @@ def settle(
     only_from: Collection[State] = tuple(State),
 ) -> bool:
     """Write down the outcome of a step; False when the entry has left the states it may be taken from."""
-    took = connection.execute(
-        update(entries)
-        .where(entries.c.id == entry.id, entries.c.state.in_(only_from))
-        .values(state=state, why=why, not_before=not_before, settled=now)
-    )
+    outcome = {"to": state, "because": why, "until": not_before, "moment": now}
+    took = connection.execute(_SETTLED, {"entry": entry.id, "states": only_from, **outcome})
     if took.rowcount == 1:
         append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
     return took.rowcount == 1

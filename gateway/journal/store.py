@@ -69,9 +69,9 @@ class Store:
             self.engine.dispose()
 
     @contextmanager
-    def together(self) -> Iterator[Store]:
+    def together(self, *, lasting: bool = True) -> Iterator[Store]:
         """One transaction around all that is done by the store it gives."""
-        with self.write() as connection:
+        with self.write(lasting=lasting) as connection:
             yield replace(self, _within=connection)
 
     @contextmanager

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
-from gateway.journal.entries import find
+from gateway.journal.entries import ENTRIES, found_by
 from gateway.journal.schema import cursors, entries, events
 from gateway.journal.store import Store, append, append_all
 from gateway.model import Entry, Landed
@@ -29,6 +29,13 @@ _PASSED = (
 )
 _FILING, _FILED = "filing", "filed"
 _UNDECIDED = "undecided"
+# Built once: to build a statement takes longer than to run it.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_KNOWN = select(entries.c.message_id).where(entries.c.owner == bindparam("owner"), entries.c.message_id.in_(_IDS))
+_ELSEWHERE = ENTRIES.where(
+    entries.c.message_id.in_(_IDS), entries.c.filed.is_(None) | (entries.c.filed != bindparam("here"))
+)
+_BEGUN = select(events.c.entry_id).where(events.c.entry_id.in_(_IDS), events.c.what == _FILING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +50,16 @@ class Whereabouts:
         found: set[str] = set()
         with self.store.read() as connection:
             for part in _parts(message_ids):
-                query = select(entries.c.message_id).where(
-                    entries.c.owner == self.owner, entries.c.message_id.in_(part)
-                )
-                found.update(connection.execute(query).scalars())
+                found.update(connection.execute(_KNOWN, {"owner": self.owner, "ids": part}).scalars())
         return frozenset(found)
 
     def elsewhere(self, folder: str, message_ids: Iterable[str]) -> list[Entry]:
         """The mails with these Message-IDs that the journal does not have in this folder."""
-        other = entries.c.filed.is_(None) | (entries.c.filed != folder)
         with self.store.read() as connection:
             return [
                 entry
                 for part in _parts(message_ids)
-                for entry in find(connection, self.owner, entries.c.message_id.in_(part), other)
+                for entry in found_by(connection, self.owner, _ELSEWHERE, ids=part, here=folder)
             ]
 
     def filing(self, mails: Collection[Entry], folder: str, now: datetime, *, lasting: bool = True) -> None:
@@ -79,8 +82,7 @@ class Whereabouts:
         found: set[int] = set()
         with self.store.read() as connection:
             for part in _parts(entry.id for entry in mails):
-                query = select(events.c.entry_id).where(events.c.entry_id.in_(part), events.c.what == _FILING)
-                found.update(connection.execute(query).scalars())
+                found.update(connection.execute(_BEGUN, {"ids": part}).scalars())
         return frozenset(found)
 
     def bound_for(self, entry: Entry) -> str | None:
