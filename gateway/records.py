@@ -108,7 +108,8 @@ class Records:
             uidvalidity, uidnext = selected.uidvalidity, selected.uidnext
         else:
             uidvalidity, uidnext = session.status(folder)
-        return not uidnext or state != f"{uidvalidity}:{uidnext - 1}"
+        # In a folder whose next UID is 1, nothing ever lay.
+        return not uidnext or (uidnext > 1 and state != f"{uidvalidity}:{uidnext - 1}")
 
     def _folders(self, session: Session) -> dict[str, Direction]:
         """The mail folders that tell with whom the owner corresponds."""

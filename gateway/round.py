@@ -165,9 +165,12 @@ class Round:
         self.upkeep.daily()
         self._report()
         self._alarm()
-        if self.config.imap is None:
-            return self._without_mailbox()
-        session = self._connected()
+        wait = self._without_mailbox() if self.config.imap is None else self._with_mailbox(self._connected())
+        self._sound = True
+        return wait
+
+    def _with_mailbox(self, session: Session) -> float:
+        """Take in what came, do what is to do, and listen."""
         fresh = self.records.refresh(session)
         self._take_in(session)
         judged = self._judge()
@@ -185,9 +188,12 @@ class Round:
         self.filing.copy(session)
         if not self._login.lasts(self.clock()):
             self._orders.confirm()
-        wait = self._listen(session, looked, others)
-        self._sound = True
-        return wait
+        return self._listen(session, looked, others)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the last round did, and nothing was found wrong with the journal."""
+        return self._sound
 
     @property
     def due(self) -> bool:
@@ -521,7 +527,7 @@ class Round:
 
     def _listened_on(self) -> float | None:
         """The seconds to listen on when nothing happened since the last round; None when there is something to do."""
-        if not self._sound or self.due:
+        if not self._sound or self.due or self.config.imap is None:
             return None
         if self.session and self._idling:
             if self.session.idle_check():

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from gateway import imap
 from gateway.config import Imap, Secret
 from gateway.errors import MailboxFailed
-from gateway.imap import Fetched, Session, client
+from gateway.imap import Fetched, Selected, Session, client
+from gateway.model import Landed
 from gateway.networks import networks
 from tests.certificates import HOST, Certificate
 from tests.servers import Dovecot
@@ -323,6 +324,54 @@ def test_a_folders_numbers_are_told_without_going_there(dovecot: Dovecot, login:
         assert opened.uids(since=1) == []
         with pytest.raises(MailboxFailed, match="has no folder 'Nowhere'"):
             opened.status("Nowhere")
+
+
+def test_a_folder_is_gone_to_anew_only_when_something_came_or_went(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[str] = []
+    usual = Session.select
+
+    def select(self: Session, folder: str) -> Selected:
+        gone.append(folder)
+        return usual(self, folder)
+
+    for number in (1, 2):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened:
+        opened.ensure("Elsewhere")
+        monkeypatch.setattr(Session, "select", select)
+        first = opened.select("INBOX")
+        again = opened.look_again("INBOX")
+        assert (again, gone) == (first, ["INBOX"])
+
+        dovecot.deliver(login, mail(3))
+        assert opened.look_again("INBOX").uidnext == first.uidnext + 1
+        opened.file([1], "Elsewhere")
+        assert opened.look_again("INBOX").exists == 2
+        with dovecot.client(login) as other:
+            other.delete_messages([2])
+            other.expunge()
+        assert opened.look_again("INBOX").exists == 1
+        assert opened.look_again("Elsewhere").exists == 1
+        assert gone == ["INBOX", "INBOX", "INBOX", "INBOX", "Elsewhere"]
+
+
+def test_where_mails_landed_is_told(dovecot: Dovecot, login: Login) -> None:
+    for number in range(1, 6):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened:
+        opened.ensure("Elsewhere")
+        first = opened.file([2, 3], "Elsewhere")
+        second = opened.append("Elsewhere", [mail(8), mail(9)])
+        third = opened.append("Elsewhere", [mail(10)])
+        nobody = opened.file([2], "Elsewhere")
+        elsewhere = opened.select("Elsewhere")
+
+    assert first == Landed(elsewhere.uidvalidity, range(1, 3))
+    assert second == Landed(elsewhere.uidvalidity, range(3, 5))
+    assert third == Landed(elsewhere.uidvalidity, range(5, 6))
+    assert nobody is None
 
 
 @pytest.mark.parametrize("keyword", ["bad key", "x)", "\\Deleted", "$A\r\nA9 LOGOUT", ""])

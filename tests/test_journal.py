@@ -1,11 +1,12 @@
 import re
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
@@ -373,3 +374,32 @@ def test_what_is_asked_in_every_round_looks_at_a_few_rows_alone(tmp_path: Path) 
     assert [names[0] for names in used if names] == [
         "cases_waiting", "entries_uncopied", "entries_unfiled", "entries_state", "entries_settled",
     ]  # fmt: skip
+
+
+def test_tables_are_made_once_and_looked_for_only_when_they_may_be_others(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+
+    def opened() -> list[str]:
+        asked: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            asked.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            open_file(path, whole=False).engine.dispose()
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return asked
+
+    first, again = opened(), opened()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX entries_unfiled")
+        connection.execute("PRAGMA user_version=1")  # of a program that knew no such index
+    newer = opened()
+
+    assert any("CREATE TABLE" in statement for statement in first)
+    assert again == ["PRAGMA user_version"]
+    assert any("entries_unfiled" in statement for statement in newer)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'entries_unfiled'").fetchall()

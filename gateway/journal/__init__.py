@@ -698,6 +698,16 @@ class Journal:
         if damaged is not None:
             raise JournalFailed(f"journal: entry {damaged} was changed; nothing is sent until a backup is restored")
 
+    def verify_answers(self, since: datetime) -> None:
+        """JournalFailed when an answer that may still go out, or did since a moment, is not what its events say.
+
+        Or when one of these events does not fit to the one before it; of the others nothing is said.
+        """
+        with self.store.read() as connection:
+            damaged = _entries.first_doubtful(connection, self.owner, since)
+        if damaged is not None:
+            raise JournalFailed(f"journal: entry {damaged} was changed; nothing is sent until a backup is restored")
+
     def forget(self, who: str, now: datetime) -> int:
         """Erase the cases of the person with this address or full name; how many there were."""
         with self.store.write() as connection:

@@ -22,19 +22,21 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    union,
     union_all,
     update,
 )
 
 from gateway.errors import JournalFailed
 from gateway.journal.schema import Utc, cases, entries, events
-from gateway.journal.store import append, append_all
+from gateway.journal.store import append, append_all, link
 from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
 WAITING = (State.HELD, State.DUE)
+_AT_ONCE = 200  # entries
 PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner sees to it
 _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
@@ -118,7 +120,31 @@ _LAST_ANSWERED, _SPENT = _last_answered(), _spent()
 _WILD = re.compile("[%_/]")  # to LIKE, which takes them as they are after a "/"
 _TO_SOMEBODY = entries.c.recipient.is_not(None)
 _MAY_GO_OUT = ENTRIES.where(entries.c.state.in_((*WAITING, *ON_THE_WIRE)), _TO_SOMEBODY)
-_RECIPIENTS = select(entries.c.id, entries.c.recipient).where(entries.c.owner == bindparam("owner"), _TO_SOMEBODY)
+_OF_THESE = _MAY_GO_OUT.where(entries.c.id.in_(_IDS))
+_AT_STAKE = union(
+    select(entries.c.id).where(
+        entries.c.owner == bindparam("owner"), entries.c.state.in_((*WAITING, State.SENDING, State.DOT))
+    ),
+    select(events.c.entry_id).where(
+        events.c.owner == bindparam("owner"),
+        events.c.at >= bindparam("since", type_=Utc),
+        events.c.what == State.SENDING,
+    ),
+)
+_BEFORE = events.alias()
+_LINKS = (
+    select(
+        events,
+        select(_BEFORE.c.hash)
+        .where(_BEFORE.c.owner == events.c.owner, _BEFORE.c.id < events.c.id)
+        .order_by(_BEFORE.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("before"),
+    )
+    .where(events.c.entry_id.in_(_IDS), events.c.owner == bindparam("owner"))
+    .order_by(events.c.id)
+)
 _TELLING = (
     select(events.c.entry_id, events.c.what, events.c.why, events.c.at)
     .where(
@@ -390,18 +416,38 @@ def first_damaged(connection: Connection, owner: str) -> int | None:
     """The id of the first entry in no state there is, or with an answer that is not what the events say of it."""
     if (found := connection.execute(_IN_NO_STATE, {"owner": owner}).scalar()) is not None:
         return int(found)
-    may_go_out = found_by(connection, owner, _MAY_GO_OUT)  # or did
-    if not may_go_out:
-        return None
+    may_go_out = connection.execute(_MAY_GO_OUT, {"owner": owner}).mappings().all()  # or did
+    return _first_unlike(may_go_out, connection.execute(_TELLING, {"owner": owner}).mappings()) if may_go_out else None
+
+
+def first_doubtful(connection: Connection, owner: str, since: datetime) -> int | None:
+    """The same of entries whose answer waits, or went towards the wire since a moment, and of the events about them.
+
+    However long the journal is, they are few: budgets keep them so.
+    """
+    at_stake = connection.execute(_AT_STAKE, {"owner": owner, "since": since}).scalars().all()
+    for start in range(0, len(at_stake), _AT_ONCE):
+        ids = {"owner": owner, "ids": at_stake[start : start + _AT_ONCE]}
+        told = connection.execute(_LINKS, ids).mappings().all()
+        for event in told:
+            if event["hash"] != link(event["before"] or "", event):
+                return int(event["entry_id"])
+        if (unlike := _first_unlike(connection.execute(_OF_THESE, ids).mappings(), told)) is not None:
+            return unlike
+    return None
+
+
+def _first_unlike(rows: Iterable[RowMapping], told: Iterable[RowMapping]) -> int | None:
+    """The id of the first entry whose answer is not what events tell of it."""
     sealed: dict[int, str | None] = {}
     claimed: dict[int, datetime] = {}
-    for event in connection.execute(_TELLING, {"owner": owner}):
-        if event.what == State.SENDING:
-            claimed[event.entry_id] = event.at
-        sealed[event.entry_id] = _last_seal([event.why], "answer") or sealed.get(event.entry_id)
-    recipients = {row.id: row.recipient for row in connection.execute(_RECIPIENTS, {"owner": owner})}
-    for entry in may_go_out:
-        whole = recipients[entry.id] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
+    for event in told:
+        if event["what"] == State.SENDING:
+            claimed[event["entry_id"]] = event["at"]
+        sealed[event["entry_id"]] = _last_seal([event["why"]], "answer") or sealed.get(event["entry_id"])
+    for row in rows:
+        entry = row_to_entry(row)
+        whole = row["recipient"] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
         if not whole or sealed.get(entry.id) != seal_of_answer(entry.judgement):
             return entry.id
     return None

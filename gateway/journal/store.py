@@ -131,10 +131,21 @@ def _plain(exc: Exception) -> str:
     return str(getattr(exc, "orig", None) or type(exc).__name__)
 
 
-def open_file(path: Path) -> Store:
-    """The SQLite journal at a path, made if it is not there; JournalFailed if it cannot be trusted."""
+def open_file(path: Path, *, whole: bool = True) -> Store:
+    """The SQLite journal at a path, made if it is not there; JournalFailed if it cannot be trusted.
+
+    Its pages are looked at only when it is to be `whole`.
+    """
     _guard(path)
     store = open_url(f"sqlite:///{path}")
+    if whole:
+        check_pages(store)
+    return store
+
+
+def check_pages(store: Store) -> None:
+    """JournalFailed when the pages of a journal in a file do not fit together."""
+    path = Path(store.engine.url.database or "")
     try:
         with store.read() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
@@ -142,7 +153,6 @@ def open_file(path: Path) -> Store:
         raise JournalFailed(f"{path}: {exc}") from exc
     if verdict != "ok":
         raise JournalFailed(f"{path}: damaged ({verdict}); restore a backup from {path.parent}/backup")
-    return store
 
 
 def open_url(url: str) -> Store:
