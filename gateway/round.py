@@ -257,7 +257,6 @@ class Round:
             self._sound = False
             return
         self._began = self.journal.begin(self.clock())
-        self._summed_up.clear()
         for entry in self.journal.recover(self.clock()):
             told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
             log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)

@@ -113,6 +113,13 @@ def test_where_mails_landed_is_believed_only_of_numbers_in_a_row(
     assert session.file([1, 2], "Elsewhere") == landed
 
 
+def test_where_several_mails_landed_is_believed_only_where_each_follows_on_the_other(connected: Connecting) -> None:
+    _, session = connected({"APPEND": "+ go on\r\n{tag} OK [APPENDUID 7 5] added\r\n"})
+
+    assert session.append("Elsewhere", [b"x"]) == Landed(7, range(5, 6))
+    assert session.append("Elsewhere", [b"x", b"y"]) is None
+
+
 def test_an_answer_in_pieces_is_put_together(connected: Connecting) -> None:
     server, session = connected({"IDLE": ("+ idling\r\n* 2 EX", "ISTS\r\n")})
     session.select("INBOX")

@@ -1,6 +1,7 @@
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,21 @@ def test_a_case_is_never_answered_twice_even_after_the_window(journal: Journal) 
 
     assert denied is not None
     assert denied.until is None
+
+
+@pytest.mark.parametrize("other", ["example.org", "sub._xample.org", "a_xample.org"])
+def test_a_domain_that_only_looks_alike_has_a_budget_of_its_own(journal: Journal, other: str) -> None:
+    limits = replace(LIMITS, per_domain=1)
+    first, second, third = (
+        due(journal, name, f"{name}@{domain}", slug=name)
+        for name, domain in (("bob", other), ("carl", "_xample.org"), ("dora", "_xample.org"))
+    )
+
+    assert journal.claim(first, limits, NOW) is None
+    assert journal.claim(second, limits, NOW) is None
+    assert journal.claim(third, limits, NOW) == Denied(
+        "1 answers a day to _xample.org is the limit", until=NOW + timedelta(days=1)
+    )
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,19 @@ def test_all_of_the_journal_is_looked_at_once_a_day_and_what_was_changed_stops_e
     assert len(list((tmp_path / "backup").iterdir())) == 1  # none of what is not sound
 
 
+def test_a_backup_that_fails_has_the_journal_looked_at_no_more_often(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "backup").write_text("in the way")
+    daily, looked = Upkeep(journal, tmp_path / "backup", lambda: NOW), []
+    monkeypatch.setattr(Journal, "verify", lambda _: looked.append(NOW))
+
+    for _ in range(3):
+        daily.daily()
+
+    assert looked == [NOW]
+
+
 def test_the_pages_of_the_journal_are_looked_at_once_a_day(journal: Journal, tmp_path: Path) -> None:
     for number in range(40):
         due(journal, f"key{number}", slug=f"bob{number}")
