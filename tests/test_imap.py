@@ -383,6 +383,14 @@ def test_a_keyword_that_is_none_is_refused(dovecot: Dovecot, login: Login, keywo
 # Fetching
 
 
+@pytest.fixture(params=["few", "many"])
+def _fetching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few mails are fetched whatever they weigh, of many it is asked first."""
+    if request.param == "many":
+        monkeypatch.setattr(imap, "_BATCH_BYTES", 0)
+
+
+@pytest.mark.usefixtures("_fetching")
 def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(dovecot: Dovecot, login: Login) -> None:
     with dovecot.client(login) as other:
         other.append("INBOX", mail(1), [b"\\Flagged", b"$Work"])
@@ -396,6 +404,7 @@ def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(dovecot: Dov
     assert dovecot.mails(login) == before
 
 
+@pytest.mark.usefixtures("_fetching")
 def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, login: Login) -> None:
     with dovecot.client(login) as other:
         other.append("INBOX", mail(1, size=90_000))
@@ -404,6 +413,27 @@ def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, l
         fetched = {f.uid: (f.whole, len(f.raw) < 1000, f.raw[:5]) for f in opened.fetch([1, 2], largest=50_000)}
 
     assert fetched == {1: (False, True, b"From:"), 2: (True, True, b"From:")}
+
+
+@pytest.mark.usefixtures("_fetching")
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_mail_is_fetched_whole_up_to_the_very_byte_of_the_limit(dovecot: Dovecot, login: Login, more: int) -> None:
+    dovecot.deliver(login, mail(1, size=1000))
+    with session(dovecot, login) as opened:
+        (whole,) = opened.fetch([1], largest=10_000)
+        (fetched,) = opened.fetch([1], largest=len(whole.raw) + more)
+
+    assert (fetched.whole, fetched.raw == whole.raw) == (more >= 0, more >= 0)
+
+
+def test_a_mail_that_just_came_in_is_fetched_in_one_command(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    with session(dovecot, login) as opened:
+        before = opened._client._imap.tagnum
+        (fetched,) = opened.fetch([1], largest=10_000)
+
+        assert opened._client._imap.tagnum == before + 1
+        assert fetched.whole
 
 
 def test_more_mails_than_fit_into_a_batch_all_come(
@@ -425,6 +455,7 @@ def test_more_mails_than_fit_into_a_batch_all_come(
     assert len(headers) == 19
 
 
+@pytest.mark.usefixtures("_fetching")
 def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login) -> None:
     for number in range(1, 7):
         dovecot.deliver(login, mail(number))

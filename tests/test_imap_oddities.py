@@ -201,12 +201,19 @@ def test_folders_that_cannot_be_listed_end_the_session(connected: Connecting) ->
         connected({"LIST": "{tag} NO not now\r\n"})
 
 
-def test_a_mail_that_comes_as_nothing_is_left_out(connected: Connecting) -> None:
-    answer = "* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS () BODY[] NIL)\r\n{tag} OK fetched\r\n"
-    _, session = connected({"UID FETCH": answer})
-    session.select("INBOX")
+@pytest.mark.parametrize(("body", "bytes_at_once"), [("BODY[]", 0), ("BODY[]<0>", 1000)])
+def test_a_mail_that_comes_as_nothing_is_left_out(
+    connected: Connecting, monkeypatch: pytest.MonkeyPatch, body: str, bytes_at_once: int
+) -> None:
+    monkeypatch.setattr(imap, "_BATCH_BYTES", bytes_at_once)
+    answer = "* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS () {body} {what})\r\n{{tag}} OK fetched\r\n"
+    _, nothing = connected({"UID FETCH": answer.format(body=body, what="NIL")})
+    _, something = connected({"UID FETCH": answer.format(body=body, what='"From: a"')})
+    for session in (nothing, something):
+        session.select("INBOX")
 
-    assert list(session.fetch([1], largest=100)) == []
+    assert list(nothing.fetch([1], largest=100)) == []
+    assert [mail.raw for mail in something.fetch([1], largest=100)] == [b"From: a"]
 
 
 def test_well_known_names_serve_where_nothing_is_marked(connected: Connecting) -> None:

@@ -249,6 +249,9 @@ class Session:
 
     def fetch_together(self, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
         """The same, as many at once as came in one answer or two."""
+        if 0 < len(uids) * largest <= _BATCH_BYTES:
+            yield self._few(uids, largest)
+            return
         for batch in self._batches(uids):
             small = [uid for uid, size in batch if size <= largest]
             big = [uid for uid, size in batch if size > largest]
@@ -256,6 +259,15 @@ class Session:
                 *self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True),
                 *self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False),
             ]
+
+    def _few(self, uids: Sequence[int], largest: int) -> list[Fetched]:
+        """So few mails that nobody need ask how big they are first: no more is fetched of each than it may have."""
+        found = list(self._bodies(list(uids), f"BODY.PEEK[]<0.{largest + 1}>", b"BODY[]<0>", whole=True))
+        big = [mail.uid for mail in found if len(mail.raw) > largest]
+        return [
+            *(mail for mail in found if len(mail.raw) <= largest),
+            *self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False),
+        ]
 
     def headers(self, uids: Sequence[int], fields: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """The named header fields of the mails that are still there, as they stand there."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from gateway.cases import identify
-from gateway.journal.entries import ENTRIES, find, row_to_entry, take_back
+from gateway.journal.entries import find, take_back
 from gateway.journal.schema import Utc, cases, entries, events
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Notification, Person, State, Verdict
@@ -20,13 +20,15 @@ _ANSWERED, _NOTED, _CONNECTED, _OFFENDED, _BOUNCED = "answered", "auto-reply", "
 # Built once: they are asked in every round.
 _HEARD = select(events.c.id).where(events.c.case_id == entries.c.case_id, events.c.what == _ANSWERED)
 _AWAITED = (
-    ENTRIES.where(
+    # The database takes the address out of what was judged; here it would be fifty judgements to read.
+    select(entries.c.recipient, entries.c.judgement["reply", "to"].as_string().label("to"))
+    .where(
+        entries.c.owner == bindparam("owner"),
         entries.c.recipient.is_not(None),
         entries.c.settled >= bindparam("moment", type_=Utc),
         entries.c.case_id.is_not(None),
         ~_HEARD.exists(),
     )
-    .order_by(None)
     .order_by(entries.c.settled.desc(), entries.c.id.desc())
 )
 _ANSWERED_SINCE = (
@@ -76,14 +78,13 @@ class Conversation:
 
     def awaited(self, since: datetime, most: int) -> list[str]:
         """Addresses written to since a moment that have not answered, the latest first."""
-        latest: dict[str, Entry] = {}
+        latest: dict[str, str] = {}
         with self.store.read() as connection:
-            for row in connection.execute(_AWAITED, {"owner": self.owner, "moment": since}).mappings():
-                if row["recipient"] not in latest:
-                    latest[row["recipient"]] = row_to_entry(row)
+            for row in connection.execute(_AWAITED, {"owner": self.owner, "moment": since}):
+                latest.setdefault(row.recipient, row.to)
                 if len(latest) == most:
                     break
-        return [entry.reply.to for entry in latest.values() if entry.reply and entry.reply.to]
+        return [address for address in latest.values() if address]
 
     def answered(self, case: Case, entry: Entry, verdict: Verdict, why: str, now: datetime) -> None:
         """Write an answer into its case. The first one gives it this verdict, unless it is accepted already.
