@@ -113,8 +113,7 @@ def _restart(config: Config) -> None:
 
 
 def _end(watched: Watch) -> None:
-    watched.round.close()
-    watched.lock.release()
+    watched.end()
 
 
 def _bare(account: Imap, uidnext: int) -> Callable[[], None]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway.blindness import Blindness, Sense, blindnesses
+from gateway.blindness import FACTS, Blindness, Sense, told_by
 from gateway.config import Config
 from gateway.errors import SendFailed, SendUncertain
 from gateway.events import LogEvent
@@ -41,8 +41,10 @@ class Alarm:
 
         The fact that it was told is on disk right before the final dot: a crash before repeats it, one after does not.
         """
-        now, told = self.clock(), self._told()
-        lasting = [found for found in blindnesses(self.journal) if now - found.since >= PATIENCE]
+        now, facts = self.clock(), self.journal.facts(_ALERTED, *FACTS)
+        # The beginning of each blindness that was told last, and when that was.
+        told: dict[str, str] = json.loads(facts.get(_ALERTED, "{}"))
+        lasting = [found for found in told_by(facts) if now - found.since >= PATIENCE]
         news = [found for found in lasting if told.get(found.sense) != found.since.isoformat()]
         lately = "at" in told and now - datetime.fromisoformat(told["at"]) < PATIENCE
         if not news or lately or self.config.smtp is None:
@@ -59,11 +61,6 @@ class Alarm:
         else:
             senses = ",".join(found.sense for found in news)
             log.warning("blind for a day; the owner was told", extra=LogEvent.BLIND.of(senses=senses))
-
-    def _told(self) -> dict[str, str]:
-        """The beginning of each blindness that was told last, and when that was."""
-        found: dict[str, str] = json.loads(self.journal.fact(_ALERTED) or "{}")
-        return found
 
     def _note(self, told: dict[str, str]) -> None:
         self.journal.set_fact(_ALERTED, json.dumps(told))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,7 +43,11 @@ def regain(journal: Journal, sense: Sense) -> None:
 
 def blindnesses(journal: Journal) -> Iterator[Blindness]:
     """What fails now."""
-    facts = journal.facts(*map(_name, Sense))
+    return told_by(journal.facts(*FACTS))
+
+
+def told_by(facts: Mapping[str, str]) -> Iterator[Blindness]:
+    """What these facts of the journal's say that fails."""
     for sense in Sense:
         if found := facts.get(_name(sense)):
             since, _, why = found.partition(" ")
@@ -52,3 +56,6 @@ def blindnesses(journal: Journal) -> Iterator[Blindness]:
 
 def _name(sense: Sense) -> str:
     return f"blind-{sense}"
+
+
+FACTS = tuple(map(_name, Sense))  # the journal's

@@ -77,10 +77,11 @@ class Filing:
         for mails in self.journal.unfiled(self.config.folders.inbox):
             for folder, entries in self._by_folder(mails).items():
                 self._move_from_inbox(session, entries, folder)
-        for verdict, folder in self.folders.items():
-            for entry in self.journal.misfiled(verdict, folder, changed_since):
+        folders = self.folders
+        for entry in self.journal.misfiled(folders, changed_since):
+            if entry.verdict:
                 self._lay_out(session, self._papers(session, [entry]))
-                self._move_on(session, entry, folder)
+                self._move_on(session, entry, folders[entry.verdict])
 
     def left_in(self, session: Session, entry: Entry, folder: str) -> None:
         """Leave a mail in the folder where the owner put it, and put what is to be sent or pasted beside it."""
@@ -101,6 +102,7 @@ class Filing:
         selected = session.select(inbox)
         # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
         here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
+        landed = None
         if folder != inbox:
             # What is no invitation is left as it was, without even a keyword of ours.
             begun = self.journal.whereabouts.begun(here)
@@ -112,16 +114,17 @@ class Filing:
             session.add_keyword(uids, KEYWORD)
             # A mail that came by LMTP may have been answered before it was found in the mailbox.
             session.mark_answered([entry.place.uid for entry in here if entry.place and entry.state is State.SENT])
-            session.file(uids, folder)
-        self.journal.filed(here, folder, self.clock())
+            landed = session.file(uids, folder)
+        self.journal.filed(here, folder, self.clock(), landed)
 
     def _move_on(self, session: Session, entry: Entry, folder: str) -> None:
         """To another folder, because the verdict is another now; a mail the owner moved stays where it is."""
+        landed = None
         if entry.filed and entry.message_id and entry.filed != self.config.folders.inbox:
             uids = session.find_message_id(entry.filed, entry.message_id, undeleted=True)
             self.journal.whereabouts.filing([entry], folder, self.clock())
-            session.file(uids, folder)
-        self.journal.filed([entry], folder, self.clock())
+            landed = session.file(uids, folder)
+        self.journal.filed([entry], folder, self.clock(), landed)
 
     def _lay_out(self, session: Session, papers: Iterable[Paper], *, fresh: Container[int] = frozenset()) -> None:
         """Put what the owner is to send or paste beside mails, once.
@@ -133,7 +136,9 @@ class Filing:
             if paper.beside in fresh or not session.find_message_id(paper.folder, paper.message_id):
                 together[paper.folder, paper.flags].append(paper.message)
         for (folder, flags), messages in together.items():
-            session.append(folder, messages, flags)
+            landed = session.append(folder, messages, flags)
+            if landed and folder in self.folders.values():
+                self.journal.whereabouts.passed(folder, landed)
 
     def _papers(self, session: Session, entries: Iterable[Entry]) -> Iterator[Paper]:
         """What goes with mails."""

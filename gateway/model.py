@@ -356,6 +356,14 @@ class Place:
     uid: int
 
 
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The numbers that mails got in a folder where we put them, one after the other and no others between."""
+
+    uidvalidity: int
+    uids: range
+
+
 CONTINUES = "continues "  # how the reason of an entry begins that only continued a case
 
 

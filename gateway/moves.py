@@ -57,15 +57,16 @@ class Moves:
     filing: Filing
     clock: Callable[[], datetime]
 
-    def follow(self, session: Session) -> None:
-        """Apply what the owner moved since the last look, each move once."""
+    def follow(self, session: Session) -> dict[str, tuple[int, int]]:
+        """Apply what the owner moved since the last look, each move once; UIDVALIDITY and UIDNEXT of the folders."""
         if not self.filing.touches:
-            return
+            return {}
         cursors = self.journal.cursors()
+        found = {folder: session.status(folder) for folder in self.filing.folders.values()}
         looks = [
             self._look(session, verdict, folder, cursors.get(folder, (0, 0)))
             for verdict, folder in self.filing.folders.items()
-            if self._news(session, folder, cursors.get(folder, (0, 0)))
+            if self._news(folder, found[folder], cursors.get(folder, (0, 0)))
         ]
         sightings = [sighting for look in looks for sighting in look.sightings]
         where = self.filing.places(session, [sighting.entry for sighting in sightings])
@@ -73,11 +74,12 @@ class Moves:
         for look in looks:
             last = min((met.uid - 1 for met in open_ if met.folder == look.folder), default=look.uid)
             self.journal.advance(look.folder, look.uidvalidity, last)
+        return found
 
     # Looking
 
-    def _news(self, session: Session, folder: str, cursor: tuple[int, int]) -> bool:
-        uidvalidity, uidnext = session.status(folder)
+    def _news(self, folder: str, found: tuple[int, int], cursor: tuple[int, int]) -> bool:
+        uidvalidity, uidnext = found
         known, last = cursor
         if uidnext == 1:  # nothing ever lay there
             if uidvalidity != known:

@@ -51,15 +51,20 @@ class Orders:
     post: Post
     clock: Callable[[], datetime]
 
-    def obey(self, session: Session | None) -> None:
-        """Carry out what was asked by mail; a mail of which it cannot be told yet whose it is waits."""
-        for entry in self.journal.entries(State.ASKED):
+    def obey(self, session: Session | None) -> bool:
+        """Carry out what was asked by mail, and tell whether anything was.
+
+        A mail of which it cannot be told yet whose it is waits.
+        """
+        asked = self.journal.entries(State.ASKED)
+        for entry in asked:
             try:
                 self._obey(session, entry)
             except DnsAway as exc:
                 log.warning(
                     "%s not obeyed yet: %s", entry.key[:8], exc, extra=LogEvent.POSTPONED.of(entry=entry.key[:8])
                 )
+        return bool(asked)
 
     def _obey(self, session: Session | None, entry: Entry) -> None:
         now, mail = self.clock(), parse(self.journal.raw(entry) or b"")

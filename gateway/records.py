@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from gateway.evidence.correspondence import FIELDS, Direction, correspondents
 from gateway.evidence.nobody import Mine
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.journal.index import PeopleIndex
+from gateway.journal.index import PeopleIndex, SourceState
 from gateway.letter import LETTER_ID
 from gateway.model import Acquaintance, Entry, Link
 from gateway.people.keys import address_key
@@ -46,18 +46,18 @@ class Records:
         now = self.clock()
         if self._read_at and self._still_true(self._read_at, now):
             return False
-        before = self._states()
+        before = {known.source: known for known in self.index.sources()}
         files = sources(self.config.evidence, self.config.me)
         for source in files:
-            self._file(source, now)
-        folders = self._mailbox(session, now) if session else []
-        self.index.keep_only([*(source.name for source in files), *folders])
-        self._tell_of_faults(now)
+            self._file(source, before.get(source.name), now)
+        folders = self._mailbox(session, before, now) if session else []
+        after = self.index.keep_only([*(source.name for source in files), *folders])
+        self._tell_of_faults(after, now)
         self._read_at = now
-        return self._states() != before
+        return {known.source: known.state for known in after} != {name: known.state for name, known in before.items()}
 
-    def _tell_of_faults(self, now: datetime) -> None:
-        if faulty := [source for source in self.index.sources() if source.fault]:
+    def _tell_of_faults(self, known: Iterable[SourceState], now: datetime) -> None:
+        if faulty := [source for source in known if source.fault]:
             lose(self.journal, Sense.SOURCE, faulty[0].fault, now)
         else:
             regain(self.journal, Sense.SOURCE)
@@ -71,16 +71,12 @@ class Records:
         lately = timedelta(0) <= now - read_at < EVERY
         return lately and not self.journal.conversation.answered_since(read_at)
 
-    def _states(self) -> dict[str, str]:
-        return {source.source: source.state for source in self.index.sources()}
-
-    def _file(self, source: Source, now: datetime) -> None:
+    def _file(self, source: Source, known: SourceState | None, now: datetime) -> None:
         try:
             state = source.fingerprint()
         except BadSource as exc:
             self._failed(source.name, exc)
             return
-        known = self.index.source(source.name)
         if state and known and state == known.state and not known.fault:
             return
         found = read(source, now)
@@ -96,26 +92,38 @@ class Records:
         log.warning("%s: %s; what is known from it stays", self.config.owner, fault, extra=LogEvent.SOURCE_AWAY.of())
         self.index.failed(name, str(fault))
 
-    def _mailbox(self, session: Session, now: datetime) -> list[str]:
+    def _mailbox(self, session: Session, known: Mapping[str, SourceState], now: datetime) -> list[str]:
         """Read what is new in the mail folders; their names."""
         folders = self._folders(session)
         for folder, direction in folders.items():
-            self._folder(session, folder, direction, now)
+            state = known[folder].state if folder in known else ""
+            if self._news(session, folder, state):
+                self._folder(session, folder, direction, state, now)
         return list(folders)
+
+    def _news(self, session: Session, folder: str, state: str) -> bool:
+        """Whether a folder holds what was not read; a server that does not tell its next UID says 0."""
+        if folder == self.config.folders.inbox:  # where the round goes on, and need not go again
+            selected = session.look_again(folder)
+            uidvalidity, uidnext = selected.uidvalidity, selected.uidnext
+        else:
+            uidvalidity, uidnext = session.status(folder)
+        # In a folder whose next UID is 1, nothing ever lay.
+        return not uidnext or (uidnext > 1 and state != f"{uidvalidity}:{uidnext - 1}")
 
     def _folders(self, session: Session) -> dict[str, Direction]:
         """The mail folders that tell with whom the owner corresponds."""
-        found = {self.config.folders.inbox: Direction.RECEIVED}
+        found = {}
         try:
             found[session.special("\\Sent", self.config.folders.sent)] = Direction.SENT
         except MailboxFailed as exc:
             log.warning("%s: %s", self.config.owner, exc, extra=LogEvent.SOURCE_AWAY.of())
-        return found
+        return {**found, self.config.folders.inbox: Direction.RECEIVED}
 
-    def _folder(self, session: Session, folder: str, direction: Direction, now: datetime) -> None:
+    def _folder(self, session: Session, folder: str, direction: Direction, state: str, now: datetime) -> None:
         """What is new in a folder; all of it when the server renumbered it."""
-        selected = session.select(folder)
-        uidvalidity, _, last = self.index.state(folder).partition(":")
+        selected = session.look_again(folder)
+        uidvalidity, _, last = state.partition(":")
         known = int(last) if uidvalidity == str(selected.uidvalidity) else 0
         uids = session.uids(since=known + 1)
         mine = Mine(self.config.me)

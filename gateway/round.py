@@ -117,6 +117,8 @@ class Round:
     _unseen_since: datetime | None = None  # when the mailbox failed first
     _unseen_noted: bool = True  # in the journal; at first nobody knows
     _filed: datetime | None = None  # when mails were filed last
+    _began: datetime = _ALWAYS  # when the owner was looked after first
+    _summed_up: set[str] = field(default_factory=set)  # weeks that are known to have had their summary
     trouble: str = ""  # why nothing can be sent, as far as it was tried
     _login: Patience = field(default_factory=Patience)  # with a mail server that takes nothing from us at all
     _summary: Patience = field(default_factory=Patience)  # with one that does not take the summary
@@ -166,15 +168,19 @@ class Round:
         self.upkeep.daily()
         self._report()
         self._alarm()
-        if self.config.imap is None:
-            return self._without_mailbox()
-        session = self._connected()
+        wait = self._without_mailbox() if self.config.imap is None else self._with_mailbox(self._connected())
+        self._sound = True
+        return wait
+
+    def _with_mailbox(self, session: Session) -> float:
+        """Take in what came, do what is to do, and listen."""
         fresh = self.records.refresh(session)
         self._take_in(session)
         judged = self._judge()
         # Nothing is filed or sent before it is known what the owner moved, and what they said by mail.
-        self.moves.follow(session)
-        self._orders.obey(session)
+        others = self.moves.follow(session)
+        if self._orders.obey(session):
+            self._heed()
         self._judge_again(judged, fresh=fresh)
         goes_out = self._send(session)  # what waits for nothing is not kept waiting by a folder
         self._file(session)
@@ -185,9 +191,12 @@ class Round:
         self.filing.copy(session)
         if not self._login.lasts(self.clock()):
             self._orders.confirm()
-        wait = self._listen(session, looked)
-        self._sound = True
-        return wait
+        return self._listen(session, looked, others)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the last round did, and nothing was found wrong with the journal."""
+        return self._sound
 
     @property
     def due(self) -> bool:
@@ -215,7 +224,8 @@ class Round:
         """Judge and send what was handed over; there is nowhere to file it, or to look for the owner's own mail."""
         fresh = self.records.refresh(None)
         judged = self._judge()
-        self._orders.obey(None)
+        if self._orders.obey(None):
+            self._heed()
         self._judge_again(judged, fresh=fresh)
         looked = self.clock()
         self.filing.release(None)
@@ -246,7 +256,7 @@ class Round:
 
     def _start(self) -> None:
         """Put right what a round left half done, if the program or the journal failed under it."""
-        self.journal.begin(self.clock())
+        self._began = self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
             told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
             log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
@@ -285,7 +295,7 @@ class Round:
     def _take_in(self, session: Session) -> None:
         """Store every new mail of a network, in answer to us, or with a command; nothing else is fetched."""
         folder = self._inbox
-        selected = session.select(folder)
+        selected = session.look_again(folder)
         uidvalidity, last = self.journal.cursor(folder)
         if uidvalidity != selected.uidvalidity:
             # The server renumbered the folder. What was taken in before is known by its content (RFC 4549).
@@ -297,8 +307,12 @@ class Round:
         )
         for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()
-            mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
-            take_in_all(mails, self.journal, self.clock())
+            mails = [(mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch]
+            # Nothing of it need be on disk before it is judged: it lies in the mailbox, where nobody touches it.
+            with self.journal.together(lasting=False) as one:
+                take_in_all(mails, one, self.clock())
+                last, uidvalidity = max([last, *(mail.uid for mail in batch)]), selected.uidvalidity
+                one.advance(folder, uidvalidity, last)
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
@@ -337,7 +351,6 @@ class Round:
 
         What was judged in this round already knows the records, and needs it only for another policy.
         """
-        self._heed()
         under = self.owner.policy_fingerprint
         if not fresh and self.journal.fact(JUDGED_UNDER) == under:
             return
@@ -403,13 +416,14 @@ class Round:
 
     def _report(self) -> None:
         """Send the summaries of weeks that are over and have none yet, oldest first."""
-        now, began = self.clock(), self.journal.began()
-        if self.config.smtp is None or began is None:
+        now = self.clock()
+        if self.config.smtp is None or self._login.lasts(now) or self._summary.lasts(now):
             return
-        if self._login.lasts(now) or self._summary.lasts(now):
-            return
-        for week in rhythm_of(self.config).over_since(max(began, now - _LATEST_SUMMARY), now):
+        for week in rhythm_of(self.config).over_since(max(self._began, now - _LATEST_SUMMARY), now):
+            if week.name in self._summed_up:
+                continue
             if not self.journal.weeks.claim(week.name, now):
+                self._summed_up.add(week.name)
                 continue
             contents = contents_of(self.config, self.journal, self.owner, week, now)
             if contents.empty and self.config.digest.empty == "skip":
@@ -459,18 +473,21 @@ class Round:
 
     # Listening
 
-    def _listen(self, session: Session, looked: datetime) -> float:
+    def _listen(self, session: Session, looked: datetime, others: dict[str, tuple[int, int]]) -> float:
         """Go idle in the inbox where the server can; the seconds until the next round at the latest.
 
-        `looked` is when it was last looked what is due.
+        `looked` is when it was last looked what is due, `others` what was found of our folders in this round.
         """
         self._due = _ALWAYS
-        self._seen = self._folders(session)
-        if self._seen.inbox.uidnext - 1 > self.journal.cursor(self._inbox)[1]:
+        cursors = self.journal.cursors()
+        read = {folder: cursors.get(folder, (0, 0)) for folder in (*others, self._inbox)}
+        self._seen = Folders(_as_left(others, read), session.look_again(self._inbox))
+        if self._seen.inbox.uidnext - 1 > read[self._inbox][1]:
             return 0.0  # something came in since it was searched
         if self._idle(session):
             return 0.0  # it was said before we listened, and the socket will not tell again
-        self._due = self._next_due(looked)
+        undecided = any(read[folder][1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
+        self._due = self._next_due(looked, undecided=undecided)
         return self._seconds()
 
     def _folders(self, session: Session) -> Folders:
@@ -483,28 +500,25 @@ class Round:
         self._look_at = self.clock() + min(self.config.imap.poll if self.config.imap else _IDLE, _IDLE)
         return self._idling and session.idle_check()
 
-    def _next_due(self, looked: datetime) -> datetime:
-        """When there is something to do by the clock, should nothing happen."""
+    def _next_due(self, looked: datetime, *, undecided: bool = False) -> datetime:
+        """When there is something to do by the clock, should nothing happen.
+
+        `undecided`: there are mails in our folders past which nobody has looked yet.
+        """
         now = self.clock()
         moments = [self.records.due, rhythm_of(self.config).running(now).end]
         moments += [
             patience.until for patience in (self._login, self._summary) if patience.until and patience.lasts(now)
         ]
+        again, wake = self.journal.outlook(looked)
         # A name server, the mail server or a mail program may see to these soon; in its own time, the owner to those.
-        if self.journal.entries(State.NEW, State.ASKED) or self.journal.orders.unconfirmed():
+        if again:
             moments.append(now + _SOON)
-        if self._moves_undecided():
+        if undecided:
             moments.append(self._look_at)
-        if wake := self.journal.next_wake(looked):
+        if wake:
             moments.append(max(wake, now + timedelta(seconds=1)))
         return min(moments)
-
-    def _moves_undecided(self) -> bool:
-        """Whether there are mails in our folders past which nobody has looked yet."""
-        if self._seen is None:
-            return False  # there is no mailbox
-        cursors = self.journal.cursors()
-        return any(cursors.get(folder, (0, 0))[1] < uidnext - 1 for folder, (_, uidnext) in self._seen.others.items())
 
     def _seconds(self) -> float:
         left = min(self._due, self._look_at) - self.clock()
@@ -512,7 +526,7 @@ class Round:
 
     def _listened_on(self) -> float | None:
         """The seconds to listen on when nothing happened since the last round; None when there is something to do."""
-        if not self._sound or self.due:
+        if not self._sound or self.due or self.config.imap is None:
             return None
         if self.session and self._idling:
             if self.session.idle_check():
@@ -531,3 +545,15 @@ class Round:
         """Whether somebody else may have written to the journal, who cannot ring the bell of this host."""
         # What the last round wrote looks the same: it costs one round more.
         return bool(self.config.journal.url) and self.journal.mark(PAUSED) != self._mark
+
+
+def _as_left(found: dict[str, tuple[int, int]], read: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Our folders as they must be by now if nobody else put anything there: with what we did since they were looked at.
+
+    Where the server did not tell under which numbers we put mails there, the next look finds them.
+    """
+    left = {}
+    for folder, (uidvalidity, uidnext) in found.items():
+        known, last = read[folder]
+        left[folder] = uidvalidity, max(uidnext, last + 1) if uidvalidity == known else uidnext
+    return left

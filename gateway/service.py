@@ -111,8 +111,7 @@ class Service:
             self._reader.shutdown(wait=True, cancel_futures=True)
             self._pool.shutdown(wait=True)
             for watch in self.watches:
-                watch.round.close()
-                watch.lock.release()
+                watch.end()
             if self.sharing:
                 self.sharing.close()
 
@@ -403,8 +402,7 @@ class Service:
         self._deaf(watch)
         self._turns.remove(watch)
         if watch.leaves:
-            watch.round.close()
-            watch.lock.release()
+            watch.end()
             self.watches.remove(watch)
         elif watch.successor:
             watch.successor.inherit(watch.round)

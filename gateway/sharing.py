@@ -68,10 +68,17 @@ class Stake:
     holding: Holding
     let_go: Callable[[Holding], None]
 
-    def journal(self, config: Config) -> Journal:
+    def journal(self, config: Config, *, whole: bool = True) -> Journal:
         """The owner's journal, in which nothing is written once the owner is lost."""
-        journal = open_journal(config)
+        journal = open_journal(config, whole=whole)
         return replace(journal, store=replace(journal.store, proof=self.holding.proof))
+
+    def found_in_order(self, _config: Config) -> bool:
+        """False: of a database that others write to, nobody can tell by looking at a file."""
+        return False
+
+    def left_in_order(self) -> None:
+        """Nothing, for the same reason."""
 
     @property
     def lost(self) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.journal import Journal
 
 _JOURNAL = "journal.sqlite"
+_WORD = 120  # bytes of what a lock says: five numbers
 
 
 def state_directory() -> Path:
@@ -42,14 +43,17 @@ def folder_of(config: Config) -> Path:
     return base if base.name == config.owner else base / config.owner
 
 
-def open_journal(config: Config) -> Journal:
-    """The owner's journal; JournalFailed says what is wrong with it."""
+def open_journal(config: Config, *, whole: bool = True) -> Journal:
+    """The owner's journal; JournalFailed says what is wrong with it.
+
+    A file's pages are looked at only when it is to be `whole`.
+    """
     from gateway.journal import Journal  # only now: reading mails needs none
     from gateway.journal.store import open_file, open_url
 
     if config.journal.url:
         return Journal(open_url(config.journal.url), config.owner)
-    return Journal(open_file(folder_of(config) / _JOURNAL), config.owner)
+    return Journal(open_file(folder_of(config) / _JOURNAL, whole=whole), config.owner)
 
 
 def journal_at_hand(config: Config) -> Journal | None:
@@ -118,12 +122,28 @@ def rung(config: Config) -> int:
         return 0
 
 
+def looks_of(file: Path) -> str:
+    """What is another as soon as anybody writes to a journal, or puts another in its place; "" where that is not told.
+
+    The time of a file's last change (ctime) is for nobody to set. While a journal is open, part of it is elsewhere.
+    """
+    try:
+        found = file.stat(follow_symlinks=False)
+        is_open = file.with_name(f"{file.name}-wal").exists()
+    except OSError:
+        return ""
+    numbers = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return "" if is_open else " ".join(map(str, numbers))
+
+
 @dataclass(slots=True)
 class Lock:
     """One service an owner on this host; held until the process ends."""
 
     descriptor: int
+    file: Path  # the journal's
     lost: bool = False  # never, while the process lasts
+    _in_order: bool = False  # the journal is as it was left in good order, and nobody has relied on that yet
 
     @classmethod
     def take(cls, config: Config) -> Lock:
@@ -143,11 +163,25 @@ class Lock:
         except BlockingIOError:
             os.close(descriptor)
             raise JournalFailed(f"another rsvpd already serves {config.owner} ({folder / 'lock'})") from None
-        return cls(descriptor)
+        lock = cls(descriptor, folder / _JOURNAL)
+        left = os.read(descriptor, _WORD).decode("ascii", "replace").rstrip()
+        lock._in_order = left != "" and left == looks_of(lock.file)
+        if left:
+            os.pwrite(descriptor, b" " * _WORD, 0)  # until it is left in good order again
+        return lock
 
-    def journal(self, config: Config) -> Journal:
-        """The owner's journal."""
-        return open_journal(config)
+    def journal(self, config: Config, *, whole: bool = True) -> Journal:
+        """The owner's journal; its pages are looked at only when it is to be `whole`."""
+        return open_journal(config, whole=whole)
+
+    def found_in_order(self, config: Config) -> bool:
+        """Whether nobody has written to the owner's journal since a service left it in good order; true but once."""
+        found, self._in_order = self._in_order and not config.journal.url, False
+        return found
+
+    def left_in_order(self) -> None:
+        """Note how the journal's file looks now that nobody writes to it any more, for the next who takes the lock."""
+        os.pwrite(self.descriptor, looks_of(self.file).ljust(_WORD).encode(), 0)
 
     def check(self) -> None:
         """Nothing: the lock lasts as long as the process."""

@@ -1,4 +1,4 @@
-"""What the journal needs once a day: a backup that was read back, and old mails dropped."""
+"""What the journal needs once a day: a look at all of it, a backup that was read back, and old mails dropped."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gateway.errors import JournalFailed
 from gateway.events import LogEvent
-from gateway.journal import Journal
-from gateway.journal.store import backup
+from gateway.journal import A_DAY, Journal
+from gateway.journal.store import backup, check_pages
 
 log = logging.getLogger(__name__)
 
@@ -20,21 +20,35 @@ MAILS_KEPT = timedelta(days=90)  # afterwards the decision stays, the mail itsel
 _DONE = "upkeep"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upkeep:
     """An owner's journal and where its backups stand; no folder when the database is not ours to copy."""
 
     journal: Journal
     folder: Path | None
     clock: Callable[[], datetime]
+    _alive: datetime | None = None  # when it was noted last
+    _whole_on: str = ""  # the day on which all of the journal was found to be what it was
+    _seen_to: str = ""  # the day that is known to be seen to
 
     def daily(self) -> None:
-        """Do today's upkeep if it was not done yet; a backup that fails stops nothing and is tried again."""
+        """Do today's upkeep if it was not done yet; a backup that fails stops nothing and is tried again.
+
+        JournalFailed when the journal was changed, and again each time: nothing is sent from then on.
+        """
         now = self.clock()
-        self.journal.alive(now)
         today = f"{now:%Y-%m-%d}"
-        if self.journal.fact(_DONE) == today:
+        if self._alive is None or now - self._alive >= A_DAY:
+            self._alive = self.journal.alive(now)
+        if self._seen_to == today:
             return
+        if self.journal.fact(_DONE) == today:
+            self._seen_to = today
+            return
+        if self.folder and self._whole_on != today:
+            check_pages(self.journal.store)
+            self.journal.verify()
+            self._whole_on = today
         self.journal.drop_mails(now - MAILS_KEPT)
         try:
             if self.folder:
@@ -43,6 +57,7 @@ class Upkeep:
             log.error("no backup: %s", exc, extra=LogEvent.BACKUP.of())
         else:
             self.journal.set_fact(_DONE, today)
+            self._seen_to = today
 
     def _back_up(self, folder: Path, today: str) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)

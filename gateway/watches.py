@@ -56,6 +56,14 @@ class Watch:
     def name(self) -> str:
         return self.round.name
 
+    def end(self) -> None:
+        """Hang up and let others have the owner, who find the journal in good order if it was when last looked at."""
+        self.round.close()
+        if self.round.ended_well:
+            self.round.journal.rest()
+            self.lock.left_in_order()
+        self.lock.release()
+
 
 def watch(config: Config, take: Callable[[Config], Lock | Stake] = Lock.take) -> Watch:
     """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be.
@@ -72,8 +80,17 @@ def watch(config: Config, take: Callable[[Config], Lock | Stake] = Lock.take) ->
 
 
 def _journal(config: Config, lock: Lock | Stake) -> Journal:
-    journal = lock.journal(config)
-    journal.verify()
+    """The owner's journal; JournalFailed when it was changed behind our back.
+
+    All of it is looked at unless it is as a service left it in good order. What may still go out always is, and all
+    of it again once a day (gateway.upkeep).
+    """
+    in_order = lock.found_in_order(config)
+    journal = lock.journal(config, whole=not in_order)
+    if in_order:
+        journal.verify_answers(now() - config.delivery.window)
+    else:
+        journal.verify()
     return journal
 
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine, event
 
 from gateway.cli import main
+from gateway.config import Config, load
 from gateway.errors import JournalFailed
-from gateway.journal import Journal
+from gateway.journal import Journal, store
+from gateway.journal.entries import seal_of_answer
 from gateway.journal.store import open_file
 from gateway.model import Note, Notification, State
 from gateway.owner import for_service
 from gateway.pipeline import MOST_TRIES, deliver, process, take_in
+from gateway.state import looks_of
+from gateway.watches import Watch, watch
 from tests.clock import Clock, watch_by
 from tests.notifications import linkedin, old_linkedin, reminder
 from tests.test_journal import LIMITS, NOW, due
@@ -218,6 +226,217 @@ def test_a_service_does_not_begin_with_a_journal_that_was_changed(
 
     assert result.exit_code == 78, result.output
     assert "rsvpd: journal" in result.output
+
+
+# A start after an orderly stop
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    (tmp_path / "ada.toml").write_text(HANDED_OVER)
+    found = Served(load(tmp_path / "ada.toml"), tmp_path / "state" / "ada" / "journal.sqlite")
+    journal = Journal(open_file(found.path), "ada")
+    due(journal, "a", "bob@example.org")
+    take_in(linkedin("Nina Newcomer"), None, journal, NOW)
+    journal.store.engine.dispose()
+    found.begin().end()
+    yield found
+    for one in found.begun:
+        with suppress(OSError):
+            one.lock.release()
+
+
+HANDED_OVER = """\
+[me]
+name = "Ada Miller"
+addresses = "ada@example.org"
+[smtp]
+host = "mail.example.org"
+user = "ada@example.org"
+password = { env = "HOME" }
+[lmtp]
+listen = "127.0.0.1:2424"
+"""
+
+
+@dataclass
+class Served:
+    """An owner whose mail is handed over, and the services that looked after them, one after the other."""
+
+    config: Config
+    path: Path
+    begun: list[Watch] = field(default_factory=list)
+
+    def begin(self) -> Watch:
+        self.begun.append(watch(self.config))
+        self.begun[-1].round.run()
+        return self.begun[-1]
+
+    def tamper(self, *statements: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+def everything_asked(work: Callable[[], object]) -> list[str]:
+    """The statements of a piece of work."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(" ".join(statement.split()))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        work()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return asked
+
+
+def killed(served: Served) -> None:
+    os.close(served.begin().lock.descriptor)  # type: ignore[union-attr]
+
+
+def failed(served: Served) -> None:
+    one = served.begin()
+    one.round.journal.store.engine.dispose()
+    with pytest.MonkeyPatch.context() as patch, suppress(JournalFailed):
+        patch.setattr(Journal, "new", broken)
+        one.round.run()
+    one.end()
+
+
+def broken(_journal: Journal) -> None:
+    raise JournalFailed("disk full")
+
+
+def replaced(served: Served) -> None:
+    copy = served.path.with_name("copy")
+    shutil.copy2(served.path, copy)
+    copy.rename(served.path)
+
+
+def written_to_with_the_old_times(served: Served) -> None:
+    times = served.path.stat()
+    served.tamper("UPDATE facts SET value = value")
+    os.utime(served.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("left", "whole"),
+    [
+        (lambda _served: None, False),
+        (lambda served: served.begin().end(), False),
+        (killed, True),
+        (failed, True),
+        (replaced, True),
+        (written_to_with_the_old_times, True),
+        (lambda served: served.path.with_name("journal.sqlite-wal").touch(mode=0o600), True),
+        (lambda served: served.path.with_name("lock").unlink(), True),
+    ],
+)
+def test_all_of_a_journal_is_looked_at_unless_it_is_as_a_service_left_it_in_good_order(
+    served: Served, left: Callable[[Served], None], whole: bool
+) -> None:
+    left(served)
+
+    asked = everything_asked(lambda: served.begun.append(watch(served.config)))
+
+    assert ("PRAGMA quick_check" in asked) is whole
+    assert any("FROM events WHERE events.owner = ? ORDER BY events.id" in one for one in asked) is whole
+    assert asked  # what may still go out, at least
+
+
+TAMPERING = [
+    ("UPDATE entries SET judgement = replace(judgement, 'bob@example.org', 'eve@example.org')",),
+    ("UPDATE entries SET recipient = 'a:eve@example.org' WHERE recipient IS NOT NULL",),
+    ("UPDATE events SET why = 'nothing' WHERE what = 'decline'",),
+    ("DELETE FROM events WHERE what = 'decline'",),
+    ("DELETE FROM events WHERE what = 'due'",),
+]
+
+
+@pytest.mark.parametrize("tampering", [*TAMPERING, ("UPDATE events SET why = '' WHERE entry_id = 2",)])
+def test_what_was_changed_after_an_orderly_stop_is_found_at_the_next_start(
+    served: Served, tampering: tuple[str, ...]
+) -> None:
+    served.tamper(*tampering)
+
+    for _ in range(2):
+        with pytest.raises(JournalFailed, match="was changed"):
+            watch(served.config)
+
+
+def test_an_answer_and_its_seal_that_were_changed_while_a_service_ran_are_found_at_the_next_start(
+    served: Served,
+) -> None:
+    one = served.begin()
+    entry = one.round.journal.entries(State.DUE)[0]
+    assert entry.judgement is not None
+    told = json.dumps(entry.judgement).replace("bob@example.org", "eve@example.org")
+    forged, sealed = seal_of_answer(json.loads(told)), seal_of_answer(entry.judgement)
+    served.tamper(
+        f"UPDATE entries SET judgement = '{told}', recipient = 'a:eve@example.org' WHERE id = {entry.id}",
+        f"UPDATE events SET why = replace(why, '{sealed}', '{forged}')",
+    )
+    one.end()
+
+    assert served.path.with_name("lock").read_text().rstrip() == looks_of(served.path) != ""
+    with pytest.raises(JournalFailed, match=f"entry {entry.id} was changed"):
+        watch(served.config)
+
+
+@pytest.mark.parametrize("tampering", TAMPERING)
+def test_an_answer_that_was_changed_while_a_service_ran_is_found_at_the_next_start(
+    served: Served, tampering: tuple[str, ...]
+) -> None:
+    one = served.begin()
+    served.tamper(*tampering)
+    one.end()
+
+    assert served.path.with_name("lock").read_text().rstrip() == looks_of(served.path) != ""
+    with pytest.raises(JournalFailed, match="was changed"):
+        watch(served.config)
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE entries SET claimed = '2025-01-01T00:00:00.000000+00:00'",
+        "UPDATE entries SET recipient = 'a:eve@example.org'",
+    ],
+)
+def test_what_went_out_within_the_window_is_looked_at_at_each_start(tmp_path: Path, tampering: str) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    deliver(due(journal, "a", "bob@example.org"), for_service(ADA, journal), journal, Outbox(), lambda: NOW)
+    journal.verify_answers(NOW - timedelta(days=1))
+    with journal.store.write() as connection:
+        connection.exec_driver_sql(tampering)
+
+    with pytest.raises(JournalFailed, match="entry 1 was changed"):
+        journal.verify_answers(NOW - timedelta(days=1))
+    journal.verify_answers(NOW + timedelta(days=1))  # longer ago, it is looked at once a day
+
+
+def test_what_a_start_looks_at_does_not_grow_with_what_is_over(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    for number in range(30):
+        entry = due(journal, f"over{number}", f"bob{number}@example.org", slug=f"bob{number}")
+        journal.settle(entry, State.SENT, NOW)
+    waiting = due(journal, "a", "ada@example.net", slug="ada")
+    read: list[int] = []
+    entries = import_module("gateway.journal.entries")
+
+    def link(before: str, row: Mapping[str, Any]) -> str:
+        read.append(row["entry_id"])
+        return store.link(before, row)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries, "link", link)
+        journal.verify_answers(NOW)
+
+    assert set(read) == {waiting.id}
 
 
 def test_an_answer_that_was_changed_while_the_service_runs_is_not_sent(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from gateway import imap
 from gateway.config import Imap, Secret
 from gateway.errors import MailboxFailed
-from gateway.imap import Fetched, Session, client
+from gateway.imap import Fetched, Selected, Session, client
+from gateway.model import Landed
 from gateway.networks import networks
 from tests.certificates import HOST, Certificate
 from tests.servers import Dovecot
@@ -325,6 +326,54 @@ def test_a_folders_numbers_are_told_without_going_there(dovecot: Dovecot, login:
             opened.status("Nowhere")
 
 
+def test_a_folder_is_gone_to_anew_only_when_something_came_or_went(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone: list[str] = []
+    usual = Session.select
+
+    def select(self: Session, folder: str) -> Selected:
+        gone.append(folder)
+        return usual(self, folder)
+
+    for number in (1, 2):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened:
+        opened.ensure("Elsewhere")
+        monkeypatch.setattr(Session, "select", select)
+        first = opened.select("INBOX")
+        again = opened.look_again("INBOX")
+        assert (again, gone) == (first, ["INBOX"])
+
+        dovecot.deliver(login, mail(3))
+        assert opened.look_again("INBOX").uidnext == first.uidnext + 1
+        opened.file([1], "Elsewhere")
+        assert opened.look_again("INBOX").exists == 2
+        with dovecot.client(login) as other:
+            other.delete_messages([2])
+            other.expunge()
+        assert opened.look_again("INBOX").exists == 1
+        assert opened.look_again("Elsewhere").exists == 1
+        assert gone == ["INBOX", "INBOX", "INBOX", "INBOX", "Elsewhere"]
+
+
+def test_where_mails_landed_is_told(dovecot: Dovecot, login: Login) -> None:
+    for number in range(1, 6):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened:
+        opened.ensure("Elsewhere")
+        first = opened.file([2, 3], "Elsewhere")
+        second = opened.append("Elsewhere", [mail(8), mail(9)])
+        third = opened.append("Elsewhere", [mail(10)])
+        nobody = opened.file([2], "Elsewhere")
+        elsewhere = opened.select("Elsewhere")
+
+    assert first == Landed(elsewhere.uidvalidity, range(1, 3))
+    assert second == Landed(elsewhere.uidvalidity, range(3, 5))
+    assert third == Landed(elsewhere.uidvalidity, range(5, 6))
+    assert nobody is None
+
+
 @pytest.mark.parametrize("keyword", ["bad key", "x)", "\\Deleted", "$A\r\nA9 LOGOUT", ""])
 def test_a_keyword_that_is_none_is_refused(dovecot: Dovecot, login: Login, keyword: str) -> None:
     with session(dovecot, login) as opened, pytest.raises(ValueError, match="is no IMAP keyword"):
@@ -334,6 +383,14 @@ def test_a_keyword_that_is_none_is_refused(dovecot: Dovecot, login: Login, keywo
 # Fetching
 
 
+@pytest.fixture(params=["few", "many"])
+def _fetching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few mails are fetched whatever they weigh, of many it is asked first."""
+    if request.param == "many":
+        monkeypatch.setattr(imap, "_BATCH_BYTES", 0)
+
+
+@pytest.mark.usefixtures("_fetching")
 def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(dovecot: Dovecot, login: Login) -> None:
     with dovecot.client(login) as other:
         other.append("INBOX", mail(1), [b"\\Flagged", b"$Work"])
@@ -347,6 +404,7 @@ def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(dovecot: Dov
     assert dovecot.mails(login) == before
 
 
+@pytest.mark.usefixtures("_fetching")
 def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, login: Login) -> None:
     with dovecot.client(login) as other:
         other.append("INBOX", mail(1, size=90_000))
@@ -355,6 +413,27 @@ def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, l
         fetched = {f.uid: (f.whole, len(f.raw) < 1000, f.raw[:5]) for f in opened.fetch([1, 2], largest=50_000)}
 
     assert fetched == {1: (False, True, b"From:"), 2: (True, True, b"From:")}
+
+
+@pytest.mark.usefixtures("_fetching")
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_mail_is_fetched_whole_up_to_the_very_byte_of_the_limit(dovecot: Dovecot, login: Login, more: int) -> None:
+    dovecot.deliver(login, mail(1, size=1000))
+    with session(dovecot, login) as opened:
+        (whole,) = opened.fetch([1], largest=10_000)
+        (fetched,) = opened.fetch([1], largest=len(whole.raw) + more)
+
+    assert (fetched.whole, fetched.raw == whole.raw) == (more >= 0, more >= 0)
+
+
+def test_a_mail_that_just_came_in_is_fetched_in_one_command(dovecot: Dovecot, login: Login) -> None:
+    dovecot.deliver(login, mail(1))
+    with session(dovecot, login) as opened:
+        before = opened._client._imap.tagnum
+        (fetched,) = opened.fetch([1], largest=10_000)
+
+        assert opened._client._imap.tagnum == before + 1
+        assert fetched.whole
 
 
 def test_more_mails_than_fit_into_a_batch_all_come(
@@ -376,6 +455,7 @@ def test_more_mails_than_fit_into_a_batch_all_come(
     assert len(headers) == 19
 
 
+@pytest.mark.usefixtures("_fetching")
 def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login) -> None:
     for number in range(1, 7):
         dovecot.deliver(login, mail(number))

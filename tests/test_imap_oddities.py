@@ -15,6 +15,7 @@ from gateway import imap
 from gateway.config import Imap, Secret
 from gateway.errors import MailboxFailed
 from gateway.imap import Session
+from gateway.model import Landed
 from tests.certificates import HOST, Certificate
 from tests.imap_script import CUT, ScriptedImap
 from tests.test_imap import INJECTIONS
@@ -73,6 +74,50 @@ def test_what_is_said_around_the_start_of_idle_is_heard(connected: Connecting, s
     session.idle_start()
 
     assert session.idle_check() is news
+
+
+def test_who_has_listened_goes_to_the_folder_anew_since_a_server_may_forget_to_tell(connected: Connecting) -> None:
+    server, session = connected()
+    session.select("INBOX")
+    session.look_again("INBOX")
+    before = [line.partition(" ")[2] for line in server.heard].count('SELECT "INBOX"')
+
+    session.idle_start()
+    session.look_again("INBOX")
+
+    assert before == 1
+    assert [line.partition(" ")[2] for line in server.heard].count('SELECT "INBOX"') == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "landed"),
+    [
+        ("* OK [COPYUID 7 1:2 5:6] moved", Landed(7, range(5, 7))),
+        ("* OK [COPYUID 7 1,2 6,5] moved", Landed(7, range(5, 7))),
+        ("* OK [COPYUID 7 1:3 9,6:5] moved", None),
+        ("* OK [COPYUID 7 1:3 5,7:8] moved", None),
+        ("* OK [COPYUID 7 1 1:4294967295] moved", Landed(7, range(1, 4294967296))),
+        ("* OK [COPYUID 7 1 99999999999] moved", None),
+        ("* OK [COPYUID seven 1 5] moved", None),
+        ("* OK [COPYUID 7] moved", None),
+        ("* OK [COPYUID] moved", None),
+        ("* OK moved", None),
+    ],
+)
+def test_where_mails_landed_is_believed_only_of_numbers_in_a_row(
+    connected: Connecting, told: str, landed: Landed | None
+) -> None:
+    _, session = connected({"UID MOVE": f"{told}\r\n{{tag}} OK done\r\n"})
+    session.select("INBOX")
+
+    assert session.file([1, 2], "Elsewhere") == landed
+
+
+def test_where_several_mails_landed_is_believed_only_where_each_follows_on_the_other(connected: Connecting) -> None:
+    _, session = connected({"APPEND": "+ go on\r\n{tag} OK [APPENDUID 7 5] added\r\n"})
+
+    assert session.append("Elsewhere", [b"x"]) == Landed(7, range(5, 6))
+    assert session.append("Elsewhere", [b"x", b"y"]) is None
 
 
 def test_an_answer_in_pieces_is_put_together(connected: Connecting) -> None:
@@ -156,12 +201,19 @@ def test_folders_that_cannot_be_listed_end_the_session(connected: Connecting) ->
         connected({"LIST": "{tag} NO not now\r\n"})
 
 
-def test_a_mail_that_comes_as_nothing_is_left_out(connected: Connecting) -> None:
-    answer = "* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS () BODY[] NIL)\r\n{tag} OK fetched\r\n"
-    _, session = connected({"UID FETCH": answer})
-    session.select("INBOX")
+@pytest.mark.parametrize(("body", "bytes_at_once"), [("BODY[]", 0), ("BODY[]<0>", 1000)])
+def test_a_mail_that_comes_as_nothing_is_left_out(
+    connected: Connecting, monkeypatch: pytest.MonkeyPatch, body: str, bytes_at_once: int
+) -> None:
+    monkeypatch.setattr(imap, "_BATCH_BYTES", bytes_at_once)
+    answer = "* 1 FETCH (UID 1 RFC822.SIZE 9 FLAGS () {body} {what})\r\n{{tag}} OK fetched\r\n"
+    _, nothing = connected({"UID FETCH": answer.format(body=body, what="NIL")})
+    _, something = connected({"UID FETCH": answer.format(body=body, what='"From: a"')})
+    for session in (nothing, something):
+        session.select("INBOX")
 
-    assert list(session.fetch([1], largest=100)) == []
+    assert list(nothing.fetch([1], largest=100)) == []
+    assert [mail.raw for mail in something.fetch([1], largest=100)] == [b"From: a"]
 
 
 def test_well_known_names_serve_where_nothing_is_marked(connected: Connecting) -> None:

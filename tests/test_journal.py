@@ -1,11 +1,13 @@
 import re
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import Engine, event, text
 
 from gateway.errors import JournalFailed
 from gateway.journal import Journal
@@ -159,6 +161,21 @@ def test_a_case_is_never_answered_twice_even_after_the_window(journal: Journal) 
 
     assert denied is not None
     assert denied.until is None
+
+
+@pytest.mark.parametrize("other", ["example.org", "sub._xample.org", "a_xample.org"])
+def test_a_domain_that_only_looks_alike_has_a_budget_of_its_own(journal: Journal, other: str) -> None:
+    limits = replace(LIMITS, per_domain=1)
+    first, second, third = (
+        due(journal, name, f"{name}@{domain}", slug=name)
+        for name, domain in (("bob", other), ("carl", "_xample.org"), ("dora", "_xample.org"))
+    )
+
+    assert journal.claim(first, limits, NOW) is None
+    assert journal.claim(second, limits, NOW) is None
+    assert journal.claim(third, limits, NOW) == Denied(
+        "1 answers a day to _xample.org is the limit", until=NOW + timedelta(days=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -398,3 +415,32 @@ def _plans(journal: Journal, asked: list[tuple[str, Any]]) -> list[list[str]]:
             if statement.startswith("SELECT")
         ]
     return [re.findall(r"USING (?:COVERING )?INDEX (\w+)", plan) for plan in plans]
+
+
+def test_tables_are_made_once_and_looked_for_only_when_they_may_be_others(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+
+    def opened() -> list[str]:
+        asked: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            asked.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            open_file(path, whole=False).engine.dispose()
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+        return asked
+
+    first, again = opened(), opened()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX entries_unfiled")
+        connection.execute("PRAGMA user_version=1")  # of a program that knew no such index
+    newer = opened()
+
+    assert any("CREATE TABLE" in statement for statement in first)
+    assert again == ["PRAGMA user_version"]
+    assert any("entries_unfiled" in statement for statement in newer)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'entries_unfiled'").fetchall()

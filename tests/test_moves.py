@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from gateway.errors import DnsAway, JournalFailed
 from gateway.imap import Session
-from gateway.model import Mail, Provenance, State, Verdict
+from gateway.model import Landed, Mail, Provenance, State, Verdict
 from gateway.review import summary
 from gateway.state import open_journal
 from tests.desk import HOLD, KNOWN, STRANGER, UNCLEAR, Desk, _begin, _lone_owner, desk, journal_fails
@@ -532,6 +532,51 @@ def test_observe_mode_looks_at_none_of_the_folders(begin: Callable[..., Desk]) -
     found.work.moves.follow(session)  # type: ignore[arg-type]
 
     assert session.said == []
+
+
+def test_what_we_file_ourselves_is_not_looked_at_again(begin: Callable[..., Desk]) -> None:
+    found = begin(old_linkedin(*STRANGER), linkedin("Nina Newcomer"))
+    found.round()
+    session = Overheard(found.work._connected())
+
+    found.work.moves.follow(session)  # type: ignore[arg-type]
+
+    assert set(session.said) == {"status"}
+    assert found.lies_in(DECLINED) == [2]
+
+
+def test_a_note_that_we_lay_beside_a_mail_is_not_looked_at_again(begin: Callable[..., Desk]) -> None:
+    found = begin(linkedin("Nina Newcomer"))
+    session = Overheard(found.work._connected())
+
+    found.work.moves.follow(session)  # type: ignore[arg-type]
+
+    assert set(session.said) == {"status"}
+    assert found.lies_in(REVIEW) == [1]
+
+
+def test_a_mail_that_the_owner_moves_right_before_we_file_another_is_followed(
+    begin: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the number before ours, so that what we filed does not follow on what was read."""
+    found = begin(old_linkedin(*UNCLEAR))
+    usual = Session.file
+    moved: list[str] = []
+
+    def file(self: Session, uids: Sequence[int], folder: str) -> Landed | None:
+        if not moved:
+            moved.append(folder)
+            found.move(REVIEW, DECLINED)
+        return usual(self, uids, folder)
+
+    monkeypatch.setattr(Session, "file", file)
+    found.owner.deliver(old_linkedin(*STRANGER))
+    found.round()
+    before = found.overruled
+    found.round()
+
+    assert (moved, before) == ([DECLINED], [])
+    assert found.overruled == [f"moved from {REVIEW} to {DECLINED}"]
 
 
 def test_the_running_service_sees_a_move(owner: Owner) -> None:

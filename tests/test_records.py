@@ -12,7 +12,7 @@ from imapclient import IMAPClient
 from sqlalchemy import update
 
 from gateway.config import Config
-from gateway.imap import Session, connect
+from gateway.imap import Selected, Session, connect
 from gateway.journal import Journal
 from gateway.journal.index import PeopleIndex
 from gateway.journal.schema import entries
@@ -210,3 +210,25 @@ def test_a_forgotten_person_does_not_come_back(world: World) -> None:
 
     assert world.known("Carla Known")[0] is Known.NO
     assert world.known("Hugo Fresh")[0] is Known.YES
+
+
+def test_folders_without_news_are_not_gone_to(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[str] = []
+    usual = Session.select
+
+    def select(self: Session, folder: str) -> Selected:
+        gone.append(folder)
+        return usual(self, folder)
+
+    world.append("Sent", sent("Bob Known <bob@example.net>"))
+    world.append("INBOX", received("Carla Known <carla@example.net>"))
+    world.refresh()
+    monkeypatch.setattr(Session, "select", select)
+    world.refresh()
+    without = list(gone)
+    world.append("Sent", sent("Dora Known <dora@example.net>"))
+    world.refresh()
+
+    assert without == []
+    assert gone == ["Sent", "INBOX"]
+    assert world.known("Dora Known")[0] is Known.YES

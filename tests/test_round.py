@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,13 +17,14 @@ from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import event
 
 from gateway.cli import main
 from gateway.commands.verbs import Verb
 from gateway.config import Digest
 from gateway.deeds import carry_out
 from gateway.errors import DnsAway, MailboxFailed
-from gateway.imap import Session
+from gateway.imap import Fetched, Session
 from gateway.journal.schema import digests
 from gateway.model import Mail, Provenance, State
 from gateway.pipeline import PAUSED
@@ -365,3 +366,48 @@ def test_the_same_mails_under_other_numbers_are_not_answered_again(scene: Scene)
 
     assert len(scene.owner.smtp.delivered) == 1
     assert len(scene.work.journal.entries(*State)) == len(mails)
+
+
+def test_a_round_that_ends_amid_a_backlog_has_read_what_it_took_in(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.owner.deliver(*(linkedin(f"Nina Newcomer{letter}", slug=f"nina-{letter}") for letter in "abc"))
+    usual = Session.fetch_together
+    read: list[int] = []
+
+    def fetch_together(self: Session, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
+        for uid in uids:
+            if len(read) == 2:
+                raise MailboxFailed("the connection was lost")
+            read.append(uid)
+            yield from usual(self, [uid], largest=largest)
+
+    monkeypatch.setattr(Session, "fetch_together", fetch_together)
+    with pytest.raises(MailboxFailed, match="lost"):
+        scene.round_at(MONDAY - timedelta(days=5))
+    cursor = scene.work.journal.cursor("INBOX")[1]
+    monkeypatch.setattr(Session, "fetch_together", usual)
+    scene.round_at(MONDAY - timedelta(days=5, minutes=-1))
+
+    assert cursor == read[1]
+    assert len(scene.work.journal.entries(*State)) == 3
+
+
+def test_a_round_to_which_nothing_happens_asks_little(scene: Scene) -> None:
+    scene.owner.deliver(linkedin("Nina Newcomer"))
+    for minutes in range(3):
+        scene.round_at(MONDAY - timedelta(days=5, minutes=-minutes))
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    session = scene.work.session
+    assert session is not None
+    before = session._client._imap.tagnum
+    event.listen(scene.work.journal.store.engine, "before_cursor_execute", note)
+    scene.round_at(MONDAY - timedelta(days=5, minutes=-3))
+    event.remove(scene.work.journal.store.engine, "before_cursor_execute", note)
+
+    assert session._client._imap.tagnum - before == 6  # to the inbox, our three folders, the inbox again, and listen
+    assert len(asked) <= 20

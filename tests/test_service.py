@@ -32,6 +32,7 @@ class SlowRound:
     host: str = "mail.example"
     every: float = 3600.0
     begun: int = 0
+    ended_well: bool = False
     steps: Steps = field(default_factory=Steps)
     may_end: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 

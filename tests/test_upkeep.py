@@ -69,3 +69,52 @@ def test_a_journal_that_was_tampered_with_is_not_served(journal: Journal) -> Non
 
     with pytest.raises(JournalFailed, match="was changed"):
         journal.verify()
+
+
+def test_all_of_the_journal_is_looked_at_once_a_day_and_what_was_changed_stops_every_round(
+    journal: Journal, tmp_path: Path
+) -> None:
+    due(journal, "a")
+    daily = Upkeep(journal, tmp_path / "backup", lambda: clock[0])
+    clock = [NOW]
+    daily.daily()
+    with journal.store.write() as connection:
+        connection.exec_driver_sql("UPDATE events SET why = 'nothing' WHERE what = 'decline'")
+    clock[0] += timedelta(hours=1)
+    daily.daily()
+
+    clock[0] += timedelta(days=1)
+    for _ in range(3):
+        clock[0] += timedelta(minutes=1)
+        with pytest.raises(JournalFailed, match="was changed"):
+            daily.daily()
+
+    assert len(list((tmp_path / "backup").iterdir())) == 1  # none of what is not sound
+
+
+def test_a_backup_that_fails_has_the_journal_looked_at_no_more_often(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "backup").write_text("in the way")
+    daily, looked = Upkeep(journal, tmp_path / "backup", lambda: NOW), []
+    monkeypatch.setattr(Journal, "verify", lambda _: looked.append(NOW))
+
+    for _ in range(3):
+        daily.daily()
+
+    assert looked == [NOW]
+
+
+def test_the_pages_of_the_journal_are_looked_at_once_a_day(journal: Journal, tmp_path: Path) -> None:
+    for number in range(40):
+        due(journal, f"key{number}", slug=f"bob{number}")
+    journal.rest()
+    path = tmp_path / "journal.sqlite"
+    broken = bytearray(path.read_bytes())
+    root = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = 'entries_recipient'")
+    start = (root.fetchone()[0] - 1) * 4096
+    broken[start + 8 : start + 4096] = bytes(4088)  # an index that nothing asks today
+    path.write_bytes(broken)
+
+    with pytest.raises(JournalFailed, match=f"{path}: "):
+        upkeep(journal, tmp_path, NOW)

@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 from imapclient import IMAPClient, SocketTimeout
@@ -39,6 +40,9 @@ _PROMPT = (
     (socket.TCP_USER_TIMEOUT, 6000),
 )
 _UNFIT = re.compile(r"[^ -~]")
+_GIVEN = re.compile(
+    rb"(?P<uidvalidity>\d{1,10}) (?:[\d:,]+ )?(?P<uids>\d{1,10}(?::\d{1,10})?(?:,\d{1,10}(?::\d{1,10})?)*)"
+)
 _TEMPORARY = re.compile(
     r"\[(UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]|temporar|try again|too many|rate limit", re.IGNORECASE
 )
@@ -96,6 +100,27 @@ class Client(IMAPClient):  # type: ignore[misc]
         with suppress(OSError):
             # Not the shutdown() of a TLS socket, which takes its state away under the thread that reads.
             socket.socket.shutdown(self.socket(), socket.SHUT_RDWR)
+
+    def unchanged(self) -> bool:
+        """Whether the folder has neither gained nor lost a mail since it was selected, as far as the server tells."""
+        self.noop()
+        said = self._imap.untagged_responses  # since SELECT, which tells how many mails there are itself
+        return len(said.get("EXISTS", ())) <= 1 and not said.keys() & {"EXPUNGE", "VANISHED"}
+
+    def numbers_given(self, code: str) -> tuple[int, range] | None:
+        """UIDVALIDITY and UIDs that the last command gave to mails, by its COPYUID or APPENDUID (RFC 4315).
+
+        None where the server does not tell, or they do not follow one another.
+        """
+        _, told = self._imap.response(code)
+        match = _GIVEN.fullmatch(told[-1] or b"") if told else None
+        if match is None:
+            return None
+        ends = [tuple(map(int, part.split(b":"))) for part in match["uids"].split(b",")]
+        runs = sorted((min(part), max(part)) for part in ends)
+        if any(later[0] != earlier[1] + 1 for earlier, later in pairwise(runs)):
+            return None
+        return int(match["uidvalidity"]), range(runs[0][0], runs[-1][1] + 1)
 
     def idle(self) -> None:
         self._idle_tag = self._imap._command("IDLE")

@@ -16,11 +16,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    Table,
     bindparam,
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -47,14 +47,16 @@ from gateway.journal.schema import (
 )
 from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
-from gateway.journal.whereabouts import Whereabouts
+from gateway.journal.whereabouts import Whereabouts, passed
 from gateway.journal.words import StandingWords
-from gateway.model import Case, Entry, Judgement, Limits, Place, Ruling, State, Verdict
+from gateway.model import Case, Entry, Judgement, Landed, Limits, Place, Ruling, State, Verdict
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
+A_DAY = timedelta(days=1)  # from one note of being alive to the next
 _AT_ONCE = 200  # mails
 _ALIVE = "alive"  # the fact of having looked last
 _UNTOUCHED = (State.CLOSED, State.HELD)  # of a mail that nobody acted on
+_FILED_BY = (Verdict.DECLINE, Verdict.ACCEPT, Verdict.HUMAN)  # each has a folder
 
 
 def _part(query: Select[Any]) -> Select[Any]:
@@ -67,10 +69,17 @@ _MINE: BindParameter[str] = bindparam("owner")
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
 _MAY_WAIT = casebook.CASES.where(MAY_WAIT)
 _CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
+_ADVANCED = (
+    update(cursors)
+    .where(cursors.c.owner == bindparam("of"), cursors.c.folder == bindparam("in"))
+    .values(uidvalidity=bindparam("under"), uid=bindparam("last"))
+)
+_FIRST_READ = insert(cursors)
 _MARK = select(
     select(func.max(events.c.id)).where(events.c.owner == _MINE).scalar_subquery(),
     select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name")).scalar_subquery(),
 )
+_FACT = select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name"))
 _FACTS = select(facts.c.name, facts.c.value).where(
     facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
 )
@@ -99,15 +108,33 @@ _OPEN_TO_CHANGE = _part(
     )
 )
 _MISFILED = _entries.ENTRIES.where(
-    cases.c.owner == _MINE, cases.c.verdict == bindparam("of_verdict"), cases.c.changed != cases.c.opened,
-    cases.c.changed >= bindparam("since", type_=Utc),
-    entries.c.filed.is_not(None), entries.c.filed != bindparam("belongs_in"),
+    cases.c.owner == _MINE, cases.c.changed != cases.c.opened, cases.c.changed >= bindparam("since", type_=Utc),
+    or_(*((cases.c.verdict == verdict) & (entries.c.filed != bindparam(verdict.name)) for verdict in _FILED_BY)),
 )  # fmt: skip
-_NEXT_WAKE = select(func.min(entries.c.not_before)).where(
-    entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT
+_OUTLOOK = select(
+    select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_((State.NEW, State.ASKED))).exists()
+    | select(confirmations.c.at).where(confirmations.c.owner == _MINE, confirmations.c.state == State.DUE).exists(),
+    select(func.min(entries.c.not_before))
+    .where(entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT)
+    .scalar_subquery(),
+)
+_ON_THEIR_WAY = (State.SENDING, State.DOT)
+_HALF_DONE = select(
+    or_(
+        select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_(_ON_THEIR_WAY)).exists(),
+        select(digests.c.at).where(digests.c.owner == _MINE, digests.c.state.in_(_ON_THEIR_WAY)).exists(),
+        select(confirmations.c.at)
+        .where(confirmations.c.owner == _MINE, confirmations.c.state.in_(_ON_THEIR_WAY))
+        .exists(),
+    )
 )
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_UNJUDGED = select(entries.c.id).where(entries.c.id.in_(_IDS), entries.c.state == State.NEW).with_for_update()
+_VERDICTS = (
+    select(entries.c.id, cases.c.verdict).join(cases, entries.c.case_id == cases.c.id).where(entries.c.id.in_(_IDS))
+)
 _TRIED = update(entries).where(entries.c.id.in_(_IDS)).values(tries=entries.c.tries + 1)
+_COPIED = update(entries).where(entries.c.id == bindparam("entry")).values(copied=_MOMENT)
 _FILED = update(entries).where(entries.c.id.in_(_IDS)).values(filed=bindparam("into"))
 
 
@@ -160,9 +187,9 @@ class Journal:
         return Orders(self.store, self.owner)
 
     @contextmanager
-    def together(self) -> Iterator[Journal]:
+    def together(self, *, lasting: bool = True) -> Iterator[Journal]:
         """One transaction around all that is done in the journal it gives: on disk as a whole, or not at all."""
-        with self.store.together() as store:
+        with self.store.together(lasting=lasting) as store:
             yield replace(self, store=store)
 
     @property
@@ -200,7 +227,10 @@ class Journal:
         """Note how far a folder has been read; only after what was found is taken in."""
         row = {"owner": self.owner, "folder": folder, "uidvalidity": uidvalidity, "uid": uid}
         # One that is lost has mails read once more, which are known by their keys.
-        self._upsert(cursors, row, keys=("owner", "folder"), lasting=False)
+        with self.store.write(lasting=False) as connection:
+            read = {"of": self.owner, "in": folder, "under": uidvalidity, "last": uid}
+            if connection.execute(_ADVANCED, read).rowcount == 0:
+                connection.execute(_FIRST_READ, row)
 
     # Judging
 
@@ -210,10 +240,8 @@ class Journal:
 
     def unjudged(self, batch: Sequence[Entry]) -> frozenset[int]:
         """The ids of those that nobody judged meanwhile; in a transaction, nobody does before its end."""
-        ids = [entry.id for entry in batch]
-        query = select(entries.c.id).where(entries.c.id.in_(ids), entries.c.state == State.NEW).with_for_update()
         with self.store.write() as connection:
-            return frozenset(connection.execute(query).scalars())
+            return frozenset(connection.execute(_UNJUDGED, {"ids": [entry.id for entry in batch]}).scalars())
 
     def begin_reading(self, batch: Sequence[Entry]) -> None:
         """Count a try before mails are read, so that one that kills the process is set aside in the end."""
@@ -320,6 +348,9 @@ class Journal:
 
     def recover(self, now: datetime) -> list[Entry]:
         """Put right what a crash left half done; the entries concerned."""
+        with self.store.read() as connection:
+            if not connection.execute(_HALF_DONE, {"owner": self.owner}).scalar():
+                return []
         mine = digests.c.owner == self.owner
         with self.store.write() as connection:
             connection.execute(delete(digests).where(mine, digests.c.state == State.SENDING))
@@ -354,23 +385,25 @@ class Journal:
 
     # Filing
 
-    def misfiled(self, verdict: Verdict, folder: str, since: datetime) -> list[Entry]:
-        """Mails that were filed into another folder before their cases changed, since a moment, to this verdict."""
-        return self._found(_MISFILED, of_verdict=verdict, belongs_in=folder, since=since)
+    def misfiled(self, folders: Mapping[Verdict, str], since: datetime) -> list[Entry]:
+        """Mails in another folder than their verdict's, where they were filed before their cases changed since then."""
+        return self._found(_MISFILED, since=since, **{verdict.name: folder for verdict, folder in folders.items()})
 
-    def filed(self, mails: Collection[Entry], folder: str, now: datetime) -> None:
-        """Note in which folder mails lie now."""
+    def filed(self, mails: Collection[Entry], folder: str, now: datetime, landed: Landed | None = None) -> None:
+        """Note in which folder mails lie now, and where there they landed, if that is known."""
         ids = [entry.id for entry in mails]
         happened = [{"what": "filed", "why": folder, "entry_id": entry_id, "case_id": None} for entry_id in ids]
         # Once lost it is done again, which does no harm.
         with self.store.write(lasting=False) as connection:
             connection.execute(_FILED, {"ids": ids, "into": folder})
             append_all(connection, happened, owner=self.owner, at=now)
+            if landed:
+                passed(connection, self.owner, folder, landed)
 
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
         with self.store.write(lasting=False) as connection:
-            connection.execute(update(entries).where(entries.c.id == entry.id).values(copied=now))
+            connection.execute(_COPIED, {"entry": entry.id, "moment": now})
 
     def uncopied(self) -> list[Entry]:
         """Answers that went out and are not in Sent yet."""
@@ -489,11 +522,14 @@ class Journal:
             found = {State(state): number for state, number in connection.execute(query)}
         return {state: found[state] for state in still if state in found}
 
-    def next_wake(self, since: datetime) -> datetime | None:
-        """When the next held or postponed answer comes due; what was due by `since` waits for something else."""
+    def outlook(self, since: datetime) -> tuple[bool, datetime | None]:
+        """Whether a mail or a confirmation is to be tried again, and when the next held or postponed answer comes due.
+
+        What was due by `since` waits for something else.
+        """
         with self.store.read() as connection:
-            found: datetime | None = connection.execute(_NEXT_WAKE, {"owner": self.owner, "moment": since}).scalar()
-        return found
+            again, due = connection.execute(_OUTLOOK, {"owner": self.owner, "moment": since}).one()
+        return bool(again), due
 
     def moved(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
         """Cases that a changed policy or changed records moved in a span of time, and from where to where."""
@@ -550,13 +586,9 @@ class Journal:
 
     def verdicts(self, mails: Collection[Entry]) -> dict[int, Verdict]:
         """How their cases stand, by the mails' ids; without those that belong to none."""
-        query = (
-            select(entries.c.id, cases.c.verdict)
-            .join(cases, entries.c.case_id == cases.c.id)
-            .where(entries.c.id.in_([entry.id for entry in mails]))
-        )
         with self.store.read() as connection:
-            return {row.id: Verdict(row.verdict) for row in connection.execute(query)}
+            found = connection.execute(_VERDICTS, {"ids": [entry.id for entry in mails]})
+            return {row.id: Verdict(row.verdict) for row in found}
 
     def case(self, name: str) -> Case | None:
         """The case called "c17"."""
@@ -623,22 +655,25 @@ class Journal:
             )  # fmt: skip
         return took
 
-    def begin(self, now: datetime) -> None:
-        """Note when the service first looked after this owner; later calls change nothing."""
-        if self.began() is None:
-            with self.store.write() as connection:
-                self._append(connection, now, "began", "", None, None)
+    def begin(self, now: datetime) -> datetime:
+        """Note when the service first looked after this owner; when that was."""
+        if began := self.began():
+            return began
+        with self.store.write() as connection:
+            self._append(connection, now, "began", "", None, None)
+        return now
 
-    def alive(self, now: datetime) -> None:
-        """Note once a day that the owner is looked after; a gap of days is an event."""
+    def alive(self, now: datetime) -> datetime:
+        """Note once a day that the owner is looked after, and when that was noted last; a gap of days is an event."""
         last = self.fact(_ALIVE)
         before = datetime.fromisoformat(last) if last else now
-        if last and now - before < timedelta(days=1):
-            return
-        if now - before > timedelta(days=2):
+        if last and now - before < A_DAY:
+            return before
+        if now - before > 2 * A_DAY:
             with self.store.write() as connection:
                 self._append(connection, now, AWAY, before.isoformat(), None, None)
         self.set_fact(_ALIVE, now.isoformat())
+        return now
 
     def began(self) -> datetime | None:
         """When the first thing happened; None in an empty journal."""
@@ -663,6 +698,16 @@ class Journal:
         if damaged is not None:
             raise JournalFailed(f"journal: entry {damaged} was changed; nothing is sent until a backup is restored")
 
+    def verify_answers(self, since: datetime) -> None:
+        """JournalFailed when an answer that may still go out, or did since a moment, is not what its events say.
+
+        Or when one of these events does not fit to the one before it; of the others nothing is said.
+        """
+        with self.store.read() as connection:
+            damaged = _entries.first_doubtful(connection, self.owner, since)
+        if damaged is not None:
+            raise JournalFailed(f"journal: entry {damaged} was changed; nothing is sent until a backup is restored")
+
     def forget(self, who: str, now: datetime) -> int:
         """Erase the cases of the person with this address or full name; how many there were."""
         with self.store.write() as connection:
@@ -675,7 +720,9 @@ class Journal:
     # Facts about the gateway
 
     def fact(self, name: str) -> str | None:
-        return self.facts(name).get(name)
+        with self.store.read() as connection:
+            found: str | None = connection.execute(_FACT, {"owner": self.owner, "name": name}).scalar()
+        return found
 
     def facts(self, *names: str) -> dict[str, str]:
         """Those of these facts that are known."""
@@ -691,11 +738,12 @@ class Journal:
 
     def set_fact(self, name: str, value: str | None) -> None:
         """Remember a fact about this owner's gateway; None forgets it."""
-        if value is not None:
-            self._upsert(facts, {"owner": self.owner, "name": name, "value": value}, keys=("owner", "name"))
-            return
+        mine = (facts.c.owner == self.owner, facts.c.name == name)
         with self.store.write() as connection:
-            connection.execute(delete(facts).where(facts.c.owner == self.owner, facts.c.name == name))
+            if value is None:
+                connection.execute(delete(facts).where(*mine))
+            elif connection.execute(update(facts).where(*mine).values(value=value)).rowcount == 0:
+                connection.execute(insert(facts).values(owner=self.owner, name=name, value=value))
 
     # Plumbing
 
@@ -706,10 +754,3 @@ class Journal:
             connection, owner=self.owner, at=at, what=what, why=why, entry_id=entry_id,
             case_id=case.id if case else None,
         )  # fmt: skip
-
-    def _upsert(self, table: Table, row: dict[str, Any], *, keys: tuple[str, ...], lasting: bool = True) -> None:
-        with self.store.write(lasting=lasting) as connection:
-            mine = [table.c[key] == row[key] for key in keys]
-            values = {name: value for name, value in row.items() if name not in keys}
-            if connection.execute(update(table).where(*mine).values(**values)).rowcount == 0:
-                connection.execute(insert(table).values(**row))

@@ -7,16 +7,39 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from gateway.cases import identify
 from gateway.journal.entries import find, take_back
-from gateway.journal.schema import cases, entries, events
+from gateway.journal.schema import Utc, cases, entries, events
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Notification, Person, State, Verdict
 from gateway.people.keys import address_key
 
 _ANSWERED, _NOTED, _CONNECTED, _OFFENDED, _BOUNCED = "answered", "auto-reply", "connected", "offended", "bounced"
+# Built once: they are asked in every round.
+_HEARD = select(events.c.id).where(events.c.case_id == entries.c.case_id, events.c.what == _ANSWERED)
+_AWAITED = (
+    # The database takes the address out of what was judged; here it would be fifty judgements to read.
+    select(entries.c.recipient, entries.c.judgement["reply", "to"].as_string().label("to"))
+    .where(
+        entries.c.owner == bindparam("owner"),
+        entries.c.recipient.is_not(None),
+        entries.c.settled >= bindparam("moment", type_=Utc),
+        entries.c.case_id.is_not(None),
+        ~_HEARD.exists(),
+    )
+    .order_by(entries.c.settled.desc(), entries.c.id.desc())
+)
+_ANSWERED_SINCE = (
+    select(events.c.id)
+    .where(
+        events.c.owner == bindparam("owner"),
+        events.c.what == _ANSWERED,
+        events.c.at >= bindparam("moment", type_=Utc),
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +78,13 @@ class Conversation:
 
     def awaited(self, since: datetime, most: int) -> list[str]:
         """Addresses written to since a moment that have not answered, the latest first."""
-        heard = select(events.c.id).where(events.c.case_id == entries.c.case_id, events.c.what == _ANSWERED)
-        query = (
-            select(entries.c.id, entries.c.recipient)
-            .where(
-                entries.c.owner == self.owner,
-                entries.c.recipient.is_not(None),
-                entries.c.settled >= since,
-                entries.c.case_id.is_not(None),
-                ~heard.exists(),
-            )
-            .order_by(entries.c.settled.desc(), entries.c.id.desc())
-        )
+        latest: dict[str, str] = {}
         with self.store.read() as connection:
-            ids: dict[str, int] = {}
-            for row in connection.execute(query):
-                ids.setdefault(row.recipient, row.id)
-                if len(ids) == most:
+            for row in connection.execute(_AWAITED, {"owner": self.owner, "moment": since}):
+                latest.setdefault(row.recipient, row.to)
+                if len(latest) == most:
                     break
-            latest = find(connection, self.owner, entries.c.id.in_(ids.values())) if ids else []
-        return [entry.reply.to for entry in reversed(latest) if entry.reply and entry.reply.to]
+        return [address for address in latest.values() if address]
 
     def answered(self, case: Case, entry: Entry, verdict: Verdict, why: str, now: datetime) -> None:
         """Write an answer into its case. The first one gives it this verdict, unless it is accepted already.
@@ -112,7 +122,8 @@ class Conversation:
     def answered_since(self, moment: datetime) -> bool:
         """Whether anybody answered since."""
         with self.store.read() as connection:
-            return self._has(connection, _ANSWERED, events.c.at >= moment)
+            found = connection.execute(_ANSWERED_SINCE, {"owner": self.owner, "moment": moment})
+            return found.first() is not None
 
     def offended(self, case: Case, entry: Entry, why: str, now: datetime) -> None:
         """Note, once, that the owner finds somebody took offence."""

@@ -20,21 +20,25 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
+    case,
     func,
     insert,
     select,
+    union,
+    union_all,
     update,
 )
 
 from gateway.errors import JournalFailed
-from gateway.journal.schema import cases, entries, events
-from gateway.journal.store import append, append_all
+from gateway.journal.schema import Utc, cases, entries, events
+from gateway.journal.store import append, append_all, link
 from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
 WAITING = (State.HELD, State.DUE)
+_AT_ONCE = 200  # entries
 PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner sees to it
 _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
@@ -62,9 +66,87 @@ _WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_ID
 _IN_NO_STATE = (
     select(entries.c.id).where(entries.c.owner == bindparam("owner"), entries.c.state.not_in(tuple(State))).limit(1)
 )
+_THIS = entries.c.id == bindparam("entry")
+_STILL = select(entries.c.id).where(_THIS, entries.c.state == bindparam("as")).with_for_update()
+_MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
+_CLAIMED = update(entries).where(_THIS).values(state=State.SENDING, claimed=_MOMENT, sends=entries.c.sends + 1)
+_MARKED = update(entries).where(_THIS, entries.c.state == State.SENDING).values(state=State.DOT)
+_SETTLED = (
+    update(entries)
+    .where(_THIS, entries.c.state.in_(bindparam("states", expanding=True)))
+    .values(state=bindparam("to"), why=bindparam("because"), not_before=bindparam("until"), settled=_MOMENT)
+)
+_TO_ADDRESS = (entries.c.owner == bindparam("owner"), entries.c.recipient == bindparam("to"))
+# By the mails to an address, which are few, and not by all that came back.
+_CAME_BACK = select(func.max(events.c.at)).where(
+    events.c.entry_id.in_(select(entries.c.id).where(*_TO_ADDRESS)), events.c.what == "bounced"
+)
+
+
+def _last_answered() -> Select[Any]:
+    """When anybody was answered in an entry's case, or of late at its recipient's address or in a case of theirs."""
+    same = entries.alias()
+    own_case = select(same.c.case_id).where(same.c.id == bindparam("entry")).scalar_subquery()
+    same_person = select(cases.c.id).where(
+        cases.c.owner == bindparam("owner"),
+        cases.c.profile == select(cases.c.profile).where(cases.c.id == own_case).scalar_subquery(),
+    )
+    within_window = entries.c.claimed > bindparam("since", type_=Utc)
+    # Each by an index of its own; all in one condition, every mail of the owner would be looked at.
+    ways: tuple[tuple[ColumnElement[bool], ...], ...] = (
+        (entries.c.case_id == own_case,),
+        (*_TO_ADDRESS, within_window),
+        (entries.c.case_id.in_(same_person), within_window),
+    )
+    others = (entries.c.id != bindparam("entry"), entries.c.state.in_(ON_THE_WIRE))
+    each = union_all(*(select(func.max(entries.c.claimed).label("last")).where(*way, *others) for way in ways))
+    return select(func.max(each.subquery().c.last))
+
+
+def _spent() -> Select[Any]:
+    """How many answers went out within an hour, within a day, and within a day into a domain; the first of each."""
+    lately, there = entries.c.claimed > bindparam("hour", type_=Utc), entries.c.recipient.like(bindparam("into"), "/")
+    counted = (
+        column
+        for condition in (lately, entries.c.claimed.is_not(None), there)
+        for column in (func.count(case((condition, 1))), func.min(case((condition, entries.c.claimed))))
+    )
+    return select(*counted).where(
+        entries.c.owner == bindparam("owner"),
+        entries.c.state.in_(ON_THE_WIRE),
+        entries.c.claimed > bindparam("day", type_=Utc),
+    )
+
+
+_LAST_ANSWERED, _SPENT = _last_answered(), _spent()
+_WILD = re.compile("[%_/]")  # to LIKE, which takes them as they are after a "/"
 _TO_SOMEBODY = entries.c.recipient.is_not(None)
 _MAY_GO_OUT = ENTRIES.where(entries.c.state.in_((*WAITING, *ON_THE_WIRE)), _TO_SOMEBODY)
-_RECIPIENTS = select(entries.c.id, entries.c.recipient).where(entries.c.owner == bindparam("owner"), _TO_SOMEBODY)
+_OF_THESE = _MAY_GO_OUT.where(entries.c.id.in_(_IDS))
+_AT_STAKE = union(
+    select(entries.c.id).where(
+        entries.c.owner == bindparam("owner"), entries.c.state.in_((*WAITING, State.SENDING, State.DOT))
+    ),
+    select(events.c.entry_id).where(
+        events.c.owner == bindparam("owner"),
+        events.c.at >= bindparam("since", type_=Utc),
+        events.c.what == State.SENDING,
+    ),
+)
+_BEFORE = events.alias()
+_LINKS = (
+    select(
+        events,
+        select(_BEFORE.c.hash)
+        .where(_BEFORE.c.owner == events.c.owner, _BEFORE.c.id < events.c.id)
+        .order_by(_BEFORE.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("before"),
+    )
+    .where(events.c.entry_id.in_(_IDS), events.c.owner == bindparam("owner"))
+    .order_by(events.c.id)
+)
 _TELLING = (
     select(events.c.entry_id, events.c.what, events.c.why, events.c.at)
     .where(
@@ -231,8 +313,7 @@ def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> N
 
 def still(connection: Connection, entry: Entry, state: State) -> bool:
     """Whether an entry is in a state; if so, nobody else takes it out of it before the transaction ends."""
-    found = select(entries.c.id).where(entries.c.id == entry.id, entries.c.state == state).with_for_update()
-    return connection.execute(found).first() is not None
+    return connection.execute(_STILL, {"entry": entry.id, "as": state}).first() is not None
 
 
 def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
@@ -248,11 +329,7 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     )
     if denied:
         return denied
-    connection.execute(
-        update(entries)
-        .where(entries.c.id == entry.id)
-        .values(state=State.SENDING, claimed=now, sends=entries.c.sends + 1)
-    )
+    connection.execute(_CLAIMED, {"entry": entry.id, "moment": now})
     append(connection, owner=owner, at=now, what="sending", entry_id=entry.id)
     return None
 
@@ -263,10 +340,7 @@ def _recipient(entry: Entry) -> str:
 
 def _blocked(connection: Connection, owner: str, entry: Entry, now: datetime) -> Denied | None:
     """Whether mail to this address came back lately."""
-    # By the mails to this address, which are few, and not by all that came back.
-    to_address = select(entries.c.id).where(entries.c.owner == owner, entries.c.recipient == _recipient(entry))
-    query = select(func.max(events.c.at)).where(events.c.entry_id.in_(to_address), events.c.what == "bounced")
-    last = connection.execute(query).scalar()
+    last = connection.execute(_CAME_BACK, {"owner": owner, "to": _recipient(entry)}).scalar()
     if last is None or last + BLOCKED < now:
         return None
     return Denied(f"a mail to this address came back on {last:%Y-%m-%d}")
@@ -292,37 +366,23 @@ def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
-    own_case = select(entries.c.case_id).where(entries.c.id == entry.id).scalar_subquery()
-    same_person = select(cases.c.id).where(
-        cases.c.owner == owner,
-        cases.c.profile == select(cases.c.profile).where(cases.c.id == own_case).scalar_subquery(),
-    )
-    within_window = entries.c.claimed > now - limits.window
-    # Each by an index of its own; all in one, every mail of the owner would be looked at.
-    ways: tuple[tuple[ColumnElement[bool], ...], ...] = (
-        (entries.c.case_id == own_case,),
-        (entries.c.owner == owner, entries.c.recipient == _recipient(entry), within_window),
-        (entries.c.case_id.in_(same_person), within_window),
-    )
-    others = (entries.c.id != entry.id, entries.c.state.in_(ON_THE_WIRE))
-    found = [connection.execute(select(func.max(entries.c.claimed)).where(*way, *others)).scalar() for way in ways]
-    last = max(filter(None, found), default=None)
+    whom = {"owner": owner, "entry": entry.id, "to": _recipient(entry), "since": now - limits.window}
+    last = connection.execute(_LAST_ANSWERED, whom).scalar()
     return Denied(f"this person was answered on {last:%Y-%m-%d} already") if last else None
 
 
 def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
     domain = _recipient(entry).rpartition("@")[2]
-    into_domain = entries.c.recipient.endswith(f"@{domain}", autoescape=True)
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    into_domain = "%@" + _WILD.sub(r"/\g<0>", domain)
+    asked = {"owner": owner, "hour": now - hour, "day": now - day, "into": into_domain}
+    of_hour, hour_began, of_day, day_began, to_domain, domain_began = connection.execute(_SPENT, asked).one()
     budgets = (
-        (limits.per_hour, timedelta(hours=1), None, "an hour"),
-        (limits.per_day, timedelta(days=1), None, "a day"),
-        (limits.per_domain, timedelta(days=1), into_domain, f"a day to {domain}"),
+        (of_hour, limits.per_hour, hour_began, hour, "an hour"),
+        (of_day, limits.per_day, day_began, day, "a day"),
+        (to_domain, limits.per_domain, domain_began, day, f"a day to {domain}"),
     )
-    for most, span, condition, words in budgets:
-        query = select(func.count(), func.min(entries.c.claimed)).where(
-            entries.c.owner == owner, entries.c.state.in_(ON_THE_WIRE), entries.c.claimed > now - span
-        )
-        sent, oldest = connection.execute(query if condition is None else query.where(condition)).one()
+    for sent, most, oldest, span, words in budgets:
         if sent >= most:
             return Denied(f"{sent} answers {words} is the limit", until=oldest + span)
     return None
@@ -330,9 +390,7 @@ def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limit
 
 def mark_dot(connection: Connection, owner: str, entry: Entry, now: datetime) -> bool:
     """Note that the final dot is about to go out; False when the claim is no longer ours."""
-    took = connection.execute(
-        update(entries).where(entries.c.id == entry.id, entries.c.state == State.SENDING).values(state=State.DOT)
-    )
+    took = connection.execute(_MARKED, {"entry": entry.id})
     if took.rowcount == 1:
         append(connection, owner=owner, at=now, what="dot", entry_id=entry.id)
     return took.rowcount == 1
@@ -350,11 +408,8 @@ def settle(
     only_from: Collection[State] = tuple(State),
 ) -> bool:
     """Write down the outcome of a step; False when the entry has left the states it may be taken from."""
-    took = connection.execute(
-        update(entries)
-        .where(entries.c.id == entry.id, entries.c.state.in_(only_from))
-        .values(state=state, why=why, not_before=not_before, settled=now)
-    )
+    outcome = {"to": state, "because": why, "until": not_before, "moment": now}
+    took = connection.execute(_SETTLED, {"entry": entry.id, "states": only_from, **outcome})
     if took.rowcount == 1:
         append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
     return took.rowcount == 1
@@ -381,18 +436,38 @@ def first_damaged(connection: Connection, owner: str) -> int | None:
     """The id of the first entry in no state there is, or with an answer that is not what the events say of it."""
     if (found := connection.execute(_IN_NO_STATE, {"owner": owner}).scalar()) is not None:
         return int(found)
-    may_go_out = found_by(connection, owner, _MAY_GO_OUT)  # or did
-    if not may_go_out:
-        return None
+    may_go_out = connection.execute(_MAY_GO_OUT, {"owner": owner}).mappings().all()  # or did
+    return _first_unlike(may_go_out, connection.execute(_TELLING, {"owner": owner}).mappings()) if may_go_out else None
+
+
+def first_doubtful(connection: Connection, owner: str, since: datetime) -> int | None:
+    """The same of entries whose answer waits, or went towards the wire since a moment, and of the events about them.
+
+    However long the journal is, they are few: budgets keep them so.
+    """
+    at_stake = connection.execute(_AT_STAKE, {"owner": owner, "since": since}).scalars().all()
+    for start in range(0, len(at_stake), _AT_ONCE):
+        ids = {"owner": owner, "ids": at_stake[start : start + _AT_ONCE]}
+        told = connection.execute(_LINKS, ids).mappings().all()
+        for event in told:
+            if event["hash"] != link(event["before"] or "", event):
+                return int(event["entry_id"])
+        if (unlike := _first_unlike(connection.execute(_OF_THESE, ids).mappings(), told)) is not None:
+            return unlike
+    return None
+
+
+def _first_unlike(rows: Iterable[RowMapping], told: Iterable[RowMapping]) -> int | None:
+    """The id of the first entry whose answer is not what events tell of it."""
     sealed: dict[int, str | None] = {}
     claimed: dict[int, datetime] = {}
-    for event in connection.execute(_TELLING, {"owner": owner}):
-        if event.what == State.SENDING:
-            claimed[event.entry_id] = event.at
-        sealed[event.entry_id] = _last_seal([event.why], "answer") or sealed.get(event.entry_id)
-    recipients = {row.id: row.recipient for row in connection.execute(_RECIPIENTS, {"owner": owner})}
-    for entry in may_go_out:
-        whole = recipients[entry.id] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
+    for event in told:
+        if event["what"] == State.SENDING:
+            claimed[event["entry_id"]] = event["at"]
+        sealed[event["entry_id"]] = _last_seal([event["why"]], "answer") or sealed.get(event["entry_id"])
+    for row in rows:
+        entry = row_to_entry(row)
+        whole = row["recipient"] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
         if not whole or sealed.get(entry.id) != seal_of_answer(entry.judgement):
             return entry.id
     return None

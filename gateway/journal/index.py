@@ -32,6 +32,7 @@ _FIND = select(people).where(
         )
     )
 )
+_SOURCES = select(people_sources).where(people_sources.c.owner == bindparam("owner")).order_by(people_sources.c.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +87,27 @@ class PeopleIndex:
         with self.store.write() as connection:
             self._note(connection, source, fault=why)
 
-    def keep_only(self, sources: Iterable[str]) -> None:
-        """Drop what came from sources that are in the settings no more."""
-        gone = people_sources.c.source.not_in(list(sources))
+    def keep_only(self, sources: Iterable[str]) -> list[SourceState]:
+        """Drop what came from sources that are in the settings no more; how the others stand."""
+        kept, known = frozenset(sources), self.sources()
+        still = [source for source in known if source.source in kept]
+        if still == known:
+            return still
+        gone = people_sources.c.source.not_in(kept)
         with self.store.write() as connection:
             self._drop(connection, people.c.source.in_(select(people_sources.c.source).where(self._own_source, gone)))
             connection.execute(delete(people_sources).where(self._own_source, gone))
+        return still
 
     def sources(self) -> list[SourceState]:
         """Every source ever read, and how it stands."""
-        query = select(people_sources).where(self._own_source).order_by(people_sources.c.source)
         with self.store.read() as connection:
-            return [SourceState(row.source, row.state, row.read, row.fault) for row in connection.execute(query)]
+            found = connection.execute(_SOURCES, {"owner": self.owner})
+            return [SourceState(row.source, row.state, row.read, row.fault) for row in found]
 
     def state(self, source: str) -> str:
         """What `replace` or `merge` last noted; "" for a source never read."""
-        known = self.source(source)
-        return known.state if known else ""
-
-    def source(self, name: str) -> SourceState | None:
-        """How a source stands; None for one never read."""
-        return next((known for known in self.sources() if known.source == name), None)
+        return next((known.state for known in self.sources() if known.source == source), "")
 
     def sizes(self) -> dict[str, int]:
         """How many people each source tells of."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.journal.schema import confirmations, entries, nonces
 from gateway.journal.store import Store
 from gateway.model import Entry, State
+
+# Built once, for what is asked in every round: to build a statement takes longer than to run it.
+_UNCONFIRMED = select(confirmations).where(
+    confirmations.c.owner == bindparam("owner"), confirmations.c.state == State.DUE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,9 @@ class Orders:
 
     def unconfirmed(self) -> list[tuple[int, str, datetime]]:
         """Entries whose confirmation is due, with its text and since when."""
-        query = select(confirmations).where(confirmations.c.owner == self.owner, confirmations.c.state == State.DUE)
         with self.store.read() as connection:
-            return [(row.entry_id, row.text, row.at) for row in connection.execute(query)]
+            found = connection.execute(_UNCONFIRMED, {"owner": self.owner})
+            return [(row.entry_id, row.text, row.at) for row in found]
 
     def claim(self, entry_id: int) -> bool:
         """Take a confirmation for sending; False when somebody else did."""

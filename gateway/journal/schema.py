@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from zlib import crc32
 
 from sqlalchemy import (
     DDL,
@@ -268,3 +269,12 @@ people_forgotten = Table(
     Column("hash", String(64), primary_key=True),
     Column("at", Utc, nullable=False),
 )
+
+
+def _number() -> int:
+    columns = (f"{column!r}" for table in metadata.sorted_tables for column in table.c)
+    indexes = (f"{index!r}" for table in metadata.sorted_tables for index in sorted(table.indexes, key=str))
+    return crc32("\n".join((*columns, *indexes, *_PARTIAL)).encode()) & 0x7FFFFFFF
+
+
+LAYOUT = _number()  # another as soon as a table, a column or an index is; a file says by which it was made

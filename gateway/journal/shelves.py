@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.errors import JournalFailed
 from gateway.journal.schema import digests, policies
 from gateway.journal.store import Store
 from gateway.model import State
+
+_KEPT = select(policies.c.since).where(
+    policies.c.owner == bindparam("owner"), policies.c.fingerprint == bindparam("fingerprint")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +66,17 @@ class Policies:
     def keep(self, fingerprint: str, text: str, now: datetime) -> None:
         """Keep the policy that decisions are made under; one that is kept already keeps its date."""
         row = {"owner": self.owner, "fingerprint": fingerprint, "text": text, "since": now}
+        with self.store.read() as connection:
+            if connection.execute(_KEPT, row).first() is not None:
+                return
         with self.store.write() as connection:
-            have = select(policies).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
-            if connection.execute(have).first() is None:
+            if connection.execute(_KEPT, row).first() is None:
                 connection.execute(insert(policies).values(**row))
 
     def since(self, fingerprint: str) -> datetime | None:
         """Since when a policy was in force; None for one that was not kept."""
-        query = select(policies.c.since).where(policies.c.owner == self.owner, policies.c.fingerprint == fingerprint)
         with self.store.read() as connection:
-            return connection.execute(query).scalar()
+            return connection.execute(_KEPT, {"owner": self.owner, "fingerprint": fingerprint}).scalar()
 
     def text(self, fingerprint: str) -> str | None:
         """The rows of a policy, one a line."""

@@ -31,7 +31,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import LRUCache
 
 from gateway.errors import JournalFailed, LeaseLost
-from gateway.journal.schema import events, metadata
+from gateway.journal.schema import LAYOUT, events, metadata
 from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
@@ -70,9 +70,9 @@ class Store:
             self.engine.dispose()
 
     @contextmanager
-    def together(self) -> Iterator[Store]:
+    def together(self, *, lasting: bool = True) -> Iterator[Store]:
         """One transaction around all that is done by the store it gives."""
-        with self.write() as connection:
+        with self.write(lasting=lasting) as connection:
             yield replace(self, _within=connection)
 
     @contextmanager
@@ -132,10 +132,21 @@ def _plain(exc: Exception) -> str:
     return str(getattr(exc, "orig", None) or type(exc).__name__)
 
 
-def open_file(path: Path) -> Store:
-    """The SQLite journal at a path, made if it is not there; JournalFailed if it cannot be trusted."""
+def open_file(path: Path, *, whole: bool = True) -> Store:
+    """The SQLite journal at a path, made if it is not there; JournalFailed if it cannot be trusted.
+
+    Its pages are looked at only when it is to be `whole`.
+    """
     _guard(path)
     store = open_url(f"sqlite:///{path}")
+    if whole:
+        check_pages(store)
+    return store
+
+
+def check_pages(store: Store) -> None:
+    """JournalFailed when the pages of a journal in a file do not fit together."""
+    path = Path(store.engine.url.database or "")
     try:
         with store.read() as connection:
             verdict = connection.exec_driver_sql("PRAGMA quick_check").scalar()
@@ -143,7 +154,6 @@ def open_file(path: Path) -> Store:
         raise JournalFailed(f"{path}: {exc}") from exc
     if verdict != "ok":
         raise JournalFailed(f"{path}: damaged ({verdict}); restore a backup from {path.parent}/backup")
-    return store
 
 
 def open_url(url: str) -> Store:
@@ -158,15 +168,26 @@ def open_url(url: str) -> Store:
     except SQLAlchemyError as exc:
         raise JournalFailed(f"journal url: {exc}") from None
     store = Store(engine)
-    if engine not in _furnished:
+    if place.drivername == "sqlite":
+        _furnish(store)
+    elif engine not in _furnished:
         with store.write() as connection:
             metadata.create_all(connection)
-        if place.drivername != "sqlite":
-            _furnished.add(engine)
+        _furnished.add(engine)
     return store
 
 
-_furnished: set[Engine] = set()  # databases that have their tables
+_furnished: set[Engine] = set()  # databases on servers that have their tables
+
+
+def _furnish(store: Store) -> None:
+    """Make the tables of a file that are not there; a number in it says that all of them are."""
+    with store.read() as connection:
+        if connection.exec_driver_sql("PRAGMA user_version").scalar() == LAYOUT:
+            return
+    with store.write() as connection:
+        metadata.create_all(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version={LAYOUT}")
 
 
 @functools.cache

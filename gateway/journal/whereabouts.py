@@ -6,19 +6,36 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
-from gateway.journal.entries import find
-from gateway.journal.schema import entries, events
+from gateway.journal.entries import ENTRIES, found_by
+from gateway.journal.schema import cursors, entries, events
 from gateway.journal.store import Store, append, append_all
-from gateway.model import Entry
+from gateway.model import Entry, Landed
 
 _PART = 1000  # Message-IDs, or ids, a query
 T = TypeVar("T")
+_PASSED = (
+    update(cursors)
+    .where(
+        cursors.c.owner == bindparam("of"),
+        cursors.c.folder == bindparam("in"),
+        cursors.c.uidvalidity == bindparam("under"),
+        cursors.c.uid == bindparam("before"),
+    )
+    .values(uid=bindparam("last"))
+)
 _FILING, _FILED = "filing", "filed"
 _UNDECIDED = "undecided"
+# Built once: to build a statement takes longer than to run it.
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_KNOWN = select(entries.c.message_id).where(entries.c.owner == bindparam("owner"), entries.c.message_id.in_(_IDS))
+_ELSEWHERE = ENTRIES.where(
+    entries.c.message_id.in_(_IDS), entries.c.filed.is_(None) | (entries.c.filed != bindparam("here"))
+)
+_BEGUN = select(events.c.entry_id).where(events.c.entry_id.in_(_IDS), events.c.what == _FILING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +50,16 @@ class Whereabouts:
         found: set[str] = set()
         with self.store.read() as connection:
             for part in _parts(message_ids):
-                query = select(entries.c.message_id).where(
-                    entries.c.owner == self.owner, entries.c.message_id.in_(part)
-                )
-                found.update(connection.execute(query).scalars())
+                found.update(connection.execute(_KNOWN, {"owner": self.owner, "ids": part}).scalars())
         return frozenset(found)
 
     def elsewhere(self, folder: str, message_ids: Iterable[str]) -> list[Entry]:
         """The mails with these Message-IDs that the journal does not have in this folder."""
-        other = entries.c.filed.is_(None) | (entries.c.filed != folder)
         with self.store.read() as connection:
             return [
                 entry
                 for part in _parts(message_ids)
-                for entry in find(connection, self.owner, entries.c.message_id.in_(part), other)
+                for entry in found_by(connection, self.owner, _ELSEWHERE, ids=part, here=folder)
             ]
 
     def filing(self, mails: Collection[Entry], folder: str, now: datetime, *, lasting: bool = True) -> None:
@@ -59,13 +72,17 @@ class Whereabouts:
         with self.store.write(lasting=lasting) as connection:
             append_all(connection, happened, owner=self.owner, at=now)
 
+    def passed(self, folder: str, landed: Landed) -> None:
+        """Count what we put into a folder as read, where nothing lies between it and what was read."""
+        with self.store.write(lasting=False) as connection:
+            passed(connection, self.owner, folder, landed)
+
     def begun(self, mails: Iterable[Entry]) -> frozenset[int]:
         """The ids of those that we meant to put somewhere before."""
         found: set[int] = set()
         with self.store.read() as connection:
             for part in _parts(entry.id for entry in mails):
-                query = select(events.c.entry_id).where(events.c.entry_id.in_(part), events.c.what == _FILING)
-                found.update(connection.execute(query).scalars())
+                found.update(connection.execute(_BEGUN, {"ids": part}).scalars())
         return frozenset(found)
 
     def bound_for(self, entry: Entry) -> str | None:
@@ -93,6 +110,12 @@ class Whereabouts:
         with self.store.read() as connection:
             found = connection.execute(query).first()
         return (found.what, found.why) if found else ("", "")
+
+
+def passed(connection: Connection, owner: str, folder: str, landed: Landed) -> None:
+    """Count what we put into a folder as read, where nothing lies between it and what was read."""
+    read = {"of": owner, "in": folder, "under": landed.uidvalidity, "before": landed.uids.start - 1}
+    connection.execute(_PASSED, {**read, "last": landed.uids.stop - 1})
 
 
 def _parts(items: Iterable[T]) -> Iterator[list[T]]:
