@@ -73,6 +73,60 @@ def test_a_card_that_cannot_be_read_stops_no_other() -> None:
     assert [card.name for card in cards(raw)] == ["Ada"]
 
 
+LINES = [
+    "FN:Ada Weaver",
+    "FN:  ",
+    "FN:Ada\\, Countess",
+    "FN:Ada, Countess",
+    "FN;CHARSET=utf-8:Ada Weaver",
+    "FN;ENCODING=QUOTED-PRINTABLE:=41da Weaver",
+    "FN;TYPE=QUOTED-PRINTABLE:Ada=\nWeaver",
+    "FN;TYPE=x:Ada Weaver;=",
+    "item1.FN:Ada\tWeaver",
+    "N:Weaver;Ada;;;",
+    "N:Weaver;Ada,Augusta;;Dr.;",
+    "N:",
+    "EMAIL:ada@weaver.example",
+    "EMAIL;TYPE=INTERNET,pref:first@weaver.example",
+    "EMAIL;PREF=1:second@weaver.example",
+    "EMAIL;INTERNET;PREF:third@weaver.example",
+    'email;type=work;type="pref":fourth@weaver.example',
+    "E_MAIL:odd@weaver.example",
+    "EMAIL:mailto:fifth@weaver.example",
+    "EMAIL:one@weaver.example,two@weaver.example",
+    "ORG:Mills;Looms",
+    "ORG:;Looms",
+    "ORG:Mills\\; Looms;Yarn",
+    "ORG:Mills, Looms",
+    "ORG:",
+    "NICKNAME:Addie",
+    "NICKNAME:Addie,Ad",
+    "NICKNAME:quoted-printable=",
+    "NIC\N{KELVIN SIGN}NAME:Kelvin",
+    "URL:https://www.linkedin.com/in/ada?a=b",
+    "X-SOCIALPROFILE;TYPE=linkedin:https://www.linkedin.com/in/ada;x",
+    "X-SOCIALPROFILE;X-USER=ada:https://xing.com/profile/ada",
+    "URL:https://a.example/@ada=",
+    "VERSION:2.1",
+    "BEGIN:VCARD",
+    "END:N",
+    "FN:Ada\x0bWeaver\x85\u2028 x",
+]
+
+
+@pytest.mark.parametrize("first", LINES)
+def test_a_plain_card_is_read_as_one_that_is_not(first: str) -> None:
+    for second in LINES:
+        lines = ["BEGIN:VCARD", first, second, "FN:Ada Weaver", "EMAIL:last@weaver.example"]
+        odd = [*lines, "URL;X-ODD=1:"]  # says nothing, but takes all of its card the long way
+        other = "END:VCARD\nBEGIN:VCARD\nFN:Other\nEND:VCARD\n"
+
+        plain, long = (cards(("\n".join(text) + "\n" + other).encode()) for text in (lines, odd))
+
+        assert plain == long, second
+        assert long[-1].name == "Other"
+
+
 def test_the_owners_own_card_is_nobodys() -> None:
     assert cards(b"BEGIN:VCARD\nVERSION:3.0\nFN:Me\nEMAIL:Mira@castellan.example\nEND:VCARD\n") == []
 

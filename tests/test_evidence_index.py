@@ -34,7 +34,7 @@ def everything(store: Store) -> str:
     """Whatever stands in the people tables, as text."""
     with store.read() as connection:
         tables = ("people", "people_keys", "people_sources", "people_forgotten")
-        return repr([connection.execute(text(f"SELECT * FROM {table}")).all() for table in tables])
+        return repr([sorted(map(repr, connection.execute(text(f"SELECT * FROM {table}")))) for table in tables])
 
 
 def test_what_was_stored_is_found_whole(index: PeopleIndex) -> None:
@@ -85,6 +85,50 @@ def test_an_increment_adds_to_what_was_known(index: PeopleIndex) -> None:
 
     assert list(index.find(["a:ada@weaver.example"])) == [replace(news, first=SPRING, count=3)]
     assert (index.size(), index.state("Sent")) == (2, "7:140")
+
+
+def test_what_was_read_in_steps_is_what_is_read_at_once(index: PeopleIndex, store: Store) -> None:
+    ordered = replace(ADA, name="Weaver, Ada")
+    introduction = replace(ADA, link=Link.WROTE_ME, about="Introducing Bo Stone")
+    steps = [
+        [ADA, BO, introduction, ordered],
+        [replace(BO, last=AUTUMN, about="tea"), replace(ordered, name="Weaver Ada", last=AUTUMN)],
+        [introduction, replace(introduction, about="tea"), replace(BO, nicknames=("Bobby",)), BO],
+    ]
+    for step in steps:
+        index.merge("Sent", step, "7:9", NOW)
+    in_steps = everything(store)
+
+    index.replace("Sent", [person for step in steps for person in step], "7:9", NOW)
+
+    assert in_steps == everything(store)
+    assert [person.count for person in index.find(["n:bobby stone"])] == [4]
+
+
+def test_titles_that_are_alike_without_a_forgotten_name_are_one_record(index: PeopleIndex, store: Store) -> None:
+    titles = ("PhD defence Ada Weaver", "Party for Ada Weaver", "Rust Days")
+    there = [Acquaintance("calendar.ics", Link.MET, "Bo Stone", about=title) for title in titles]
+    index.replace("calendar.ics", there, "1", NOW)
+
+    index.forget("Ada Weaver", NOW)
+    at_once = everything(store)
+    index.replace("calendar.ics", there, "1", NOW)
+
+    assert sorted((one.about, one.count) for one in index.find(["n:bo stone"])) == [("", 2), ("Rust Days", 1)]
+    assert at_once == everything(store)
+
+
+def test_a_subject_that_told_of_somebody_forgotten_does_not_lead_to_it_any_more(index: PeopleIndex) -> None:
+    introduction = replace(ADA, link=Link.WROTE_ME, about="introduction of Bo Stone")
+    index.merge("Sent", [introduction], "7:1", NOW)
+    before = list(index.find(["s:bo stone"]))
+    index.forget("Bo Stone", NOW)
+
+    index.merge("Sent", [introduction], "7:2", LATER)
+
+    assert before == [introduction]
+    assert index.find(["s:bo stone"]) == []
+    assert [person.count for person in index.find(["a:ada@weaver.example"])] == [2]
 
 
 def test_a_source_that_fails_keeps_what_is_known_and_says_so(index: PeopleIndex) -> None:

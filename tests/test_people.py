@@ -423,6 +423,33 @@ def test_summing_up_is_the_same_both_ways(one: Acquaintance, other: Acquaintance
     assert identity(one) == identity(replace(one, count=7))
 
 
+WITH_LISTS = st.builds(
+    replace,
+    RECORDS,
+    other_addresses=st.sampled_from([(), ("a@x.example",), ("c@z.example", "b@y.example")]),
+    nicknames=st.sampled_from([(), ("Addie",), ("Addie", "Ad")]),
+    last=st.sampled_from([None, SPRING, AUTUMN]),
+    count=st.sampled_from([1, 2, 10]),
+)
+
+
+@given(WITH_LISTS, WITH_LISTS)
+def test_the_later_of_two_records_decides_and_what_it_lacks_is_taken_from_the_other(
+    one: Acquaintance, other: Acquaintance
+) -> None:
+    older, newer = sorted((one, other), key=lambda record: (record.last is not None, record.last or 0, repr(record)))
+
+    assert add(one, other) == replace(
+        newer,
+        other_addresses=tuple(sorted({*one.other_addresses, *other.other_addresses} - {newer.address})),
+        nicknames=tuple(sorted({*one.nicknames, *other.nicknames})),
+        company=newer.company or older.company,
+        profile_url=newer.profile_url or older.profile_url,
+        count=one.count + other.count,
+        first=min((record.first for record in (one, other) if record.first), default=None),
+    )
+
+
 @given(st.lists(RECORDS, max_size=6, unique=True), st.randoms())
 def test_any_world_gives_one_dossier_in_any_order(records: list[Acquaintance], chance: object) -> None:
     shuffled = sorted(records, key=lambda record: hash((repr(record), id(chance))))

@@ -10,6 +10,8 @@ from email.header import decode_header
 from email.utils import getaddresses, parsedate_to_datetime
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
 
 from gateway.evidence.nobody import Mine, is_office
 from gateway.evidence.texts import clean
@@ -31,7 +33,26 @@ _LONGEST_SUBJECT, _LONGEST_NAME = 200, 400  # characters
 _LONGEST_FIELD, _LONGEST_LIST = 2 * 1024, 64 * 1024
 _NO_MAILBOX = re.compile(rb"[^,]{1000}")
 _AUTHOR, _RECIPIENTS = (b"from",), (b"to", b"cc", b"bcc")
+_IMPERSONAL = frozenset(
+    (b"x-rsvpd-loop", b"auto-submitted", b"precedence", b"list-id", b"list-post", b"list-unsubscribe")
+)
+# A date as nearly all programs write it, parts as datetime.fromisoformat() takes them: a seventh of the time that the
+# standard library takes for the other ways to write one.
+_USUAL_DATE = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?(?P<day>[0-3][0-9]) (?P<month>[A-Z][a-z]{2}) (?P<year>(?:19|20)[0-9]{2})"
+    r" (?P<time>[0-2][0-9]:[0-5][0-9]:[0-5][0-9]) (?P<zone>[+-](?:0[0-9]|1[0-4])[0-5][0-9])(?: \([A-Z]{1,5}\))?"
+)
+_MONTHS = {"Jan": "01", "Feb": "02", "Mar": "03", "Apr": "04", "May": "05", "Jun": "06", "Jul": "07", "Aug": "08",
+           "Sep": "09", "Oct": "10", "Nov": "11", "Dec": "12"}  # fmt: skip
 _MOST_ADDRESSES = 500  # of one mail; whoever writes to more knows none of them by it
+
+
+class _Addressed(NamedTuple):
+    """Somebody in a header field."""
+
+    name: str | None
+    address: str
+    is_office: bool
 
 
 class Direction(StrEnum):
@@ -50,23 +71,28 @@ def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Ite
         fields.setdefault(name.lower(), []).append(value)
     if _impersonal(fields, direction):
         return
-    subject, when = _subject(fields), _date(fields)
     sent = direction is Direction.SENT
-    for name, address in _people(fields, _RECIPIENTS if sent else _AUTHOR):
-        if not is_office(address, name) and not mine.address(address):
-            yield Acquaintance(
-                source=source,
-                link=Link.WROTE_TO if sent else Link.WROTE_ME,
-                name=name,
-                address=address,
-                first=when,
-                last=when,
-                about=subject,
-            )
+    people = _people(fields, _RECIPIENTS if sent else _AUTHOR)
+    acquainted = [one for one in people if not one.is_office and not mine.address(one.address)]
+    if not acquainted:
+        return
+    subject, when = _subject(fields), _date(fields)
+    for one in acquainted:
+        yield Acquaintance(
+            source=source,
+            link=Link.WROTE_TO if sent else Link.WROTE_ME,
+            name=one.name,
+            address=one.address,
+            first=when,
+            last=when,
+            about=subject,
+        )
 
 
 def _impersonal(fields: dict[bytes, list[bytes]], direction: Direction) -> bool:
     """Whether a machine or a list sent this; an answer of ours makes nobody known, even if the owner sent the draft."""
+    if fields.keys().isdisjoint(_IMPERSONAL):
+        return False
     automatic = b"x-rsvpd-loop" in fields or any(
         value.strip().lower() not in (b"", b"no") for value in fields.get(b"auto-submitted", ())
     )
@@ -75,11 +101,10 @@ def _impersonal(fields: dict[bytes, list[bytes]], direction: Direction) -> bool:
     return automatic or bulk or (listed and direction is Direction.RECEIVED)
 
 
-def _people(fields: dict[bytes, list[bytes]], wanted: tuple[bytes, ...]) -> Iterator[tuple[str | None, str]]:
+def _people(fields: dict[bytes, list[bytes]], wanted: tuple[bytes, ...]) -> list[_Addressed]:
     longest = _LONGEST_FIELD if wanted == _AUTHOR else _LONGEST_LIST
-    values = (value for field in wanted for value in fields.get(field, ()) if _is_readable(value, longest))
-    found = {pair: None for value in values for pair in _mailboxes(value)}
-    yield from list(found)[:_MOST_ADDRESSES]
+    values = [value for field in wanted for value in fields.get(field, ()) if _is_readable(value, longest)]
+    return list(dict.fromkeys(chain.from_iterable(map(_mailboxes, values))))[:_MOST_ADDRESSES]
 
 
 def _is_readable(value: bytes, longest: int) -> bool:
@@ -87,13 +112,17 @@ def _is_readable(value: bytes, longest: int) -> bool:
 
 
 @lru_cache(maxsize=20_000)
-def _mailboxes(value: bytes) -> tuple[tuple[str | None, str], ...]:
+def _mailboxes(value: bytes) -> tuple[_Addressed, ...]:
     """Names and addresses of a header field; the same correspondents come again and again."""
     try:
         pairs = getaddresses([_ADDRESS_AS_NAME.sub("", _text(value).replace("\n", " "))])
     except RecursionError:  # comments in comments, groups in groups: nobody's address
         return ()
-    return tuple((_name(name, address), clean(address).lower()) for name, address in pairs if "@" in address)
+    return tuple(_addressed(_name(name, address), clean(address).lower()) for name, address in pairs if "@" in address)
+
+
+def _addressed(name: str | None, address: str) -> _Addressed:
+    return _Addressed(name, address, is_office(address, name))
 
 
 def _name(name: str, address: str) -> str | None:
@@ -109,10 +138,18 @@ def _subject(fields: dict[bytes, list[bytes]]) -> str:
 
 
 def _date(fields: dict[bytes, list[bytes]]) -> datetime | None:
+    values = fields.get(b"date")
+    return _moment(_text(values[0][:_LONGEST_FIELD])) if values else None
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(_text(fields[b"date"][0][:_LONGEST_FIELD]))
+        if (usual := _USUAL_DATE.fullmatch(text)) and (month := _MONTHS.get(usual["month"])):
+            iso = f"{usual['year']}-{month}-{usual['day']}T{usual['time']}{usual['zone']}"
+            return datetime.fromisoformat(iso).astimezone(UTC)
+        moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
@@ -123,11 +160,13 @@ def _text(value: bytes) -> str:
         return value.decode("cp1252", "replace")
 
 
-@lru_cache(maxsize=20_000)
 def _decoded(text: str) -> str:
     """RFC 2047 words as text; what cannot be decoded stays as it stands."""
-    if "=?" not in text:
-        return text
+    return _decoded_words(text) if "=?" in text else text
+
+
+@lru_cache(maxsize=20_000)
+def _decoded_words(text: str) -> str:
     try:
         parts = decode_header(text)
         return "".join(

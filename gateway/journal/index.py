@@ -20,7 +20,7 @@ from gateway.journal.store import Store
 from gateway.model import Acquaintance, Link
 from gateway.names import read
 from gateway.names.text import people_in
-from gateway.people.keys import add, address_key, identifiers, identity, keys_of, names_of, summed
+from gateway.people.keys import add, address_key, found_alike, identifiers, identity, keys_of, names_of, summed
 
 _BATCH = 1000
 _T = TypeVar("_T")
@@ -67,19 +67,13 @@ class PeopleIndex:
         """All that a source knows, in place of what it knew before; both or neither are seen from outside."""
         with self.store.write() as connection:
             self._drop(connection, people.c.source == source)
-            self._insert(connection, summed(acquaintances))
+            self._add(connection, self._welcome(summed(acquaintances), self._forgotten(connection)))
             self._note(connection, source, state=state, read=now, fault="")
 
     def merge(self, source: str, acquaintances: Iterable[Acquaintance], state: str, now: datetime) -> None:
         """Add what a source came to know since `state` before this one; the counts are summed up."""
         with self.store.write() as connection:
-            news = {self._id(item): item for item in summed(acquaintances)}
-            for batch in _batches(news):
-                of_batch = people.c.id.in_(batch)
-                for row in connection.execute(select(people).where(of_batch)):
-                    news[row.id] = add(_acquaintance(row), news[row.id])
-                self._drop(connection, of_batch)
-            self._insert(connection, news.values())
+            self._add(connection, self._welcome(summed(acquaintances), self._forgotten(connection)))
             self._note(connection, source, state=state, read=now, fault="")
 
     def failed(self, source: str, why: str) -> None:
@@ -149,26 +143,45 @@ class PeopleIndex:
         own = connection.execute(select(people.c.id, people.c.about).where(people.c.owner == self.owner)).all()
         told = [row.id for row in own if self._tells_of(row.about, forgotten)]
         for batch in _batches(told):
-            connection.execute(update(people).where(people.c.id.in_(batch)).values(about=""))
+            of_batch = people.c.id.in_(batch)
+            records = [_acquaintance(row) for row in connection.execute(select(people).where(of_batch))]
+            self._drop(connection, of_batch)
+            # Without its title a record may be of the same identity as another.
+            self._add(connection, (replace(record, about="") for record in records))
 
     def _tells_of(self, text: str, forgotten: frozenset[str] | set[str]) -> bool:
         names = {read(named.name).exact for named in people_in(text)}
         return any(self._mark(mark) in forgotten for name in names for mark in (f"n:{name}", f"bare {name}"))
 
-    def _insert(self, connection: Connection, acquaintances: Iterable[Acquaintance]) -> None:
-        forgotten = self._forgotten(connection)
-        welcome = (item for item in acquaintances if not forgotten or not self._is_forgotten(item, forgotten))
-        clean = (
-            replace(item, about="") if forgotten and self._tells_of(item.about, forgotten) else item for item in welcome
-        )
-        for batch in _batches(clean):
-            connection.execute(insert(people), [self._row(item) for item in batch])
+    def _add(self, connection: Connection, items: Iterable[Acquaintance]) -> None:
+        """Add acquaintances to what is known; where somebody is known already, the counts."""
+        for batch in _batches(summed(items)):
+            news = {self._id(item): item for item in batch}
+            found = connection.execute(select(people).where(people.c.id.in_(news)))
+            known = {row.id: _acquaintance(row) for row in found}
+            sums = {number: add(known[number], item) if number in known else item for number, item in news.items()}
+            # One mail more changes no key, and there are ten times as many keys as people.
+            same = {number for number, item in known.items() if found_alike(item, sums[number])}
+            if known:
+                connection.execute(delete(people).where(people.c.id.in_(known)))
+            if changed := known.keys() - same:
+                connection.execute(delete(people_keys).where(people_keys.c.person.in_(changed)))
+            connection.execute(insert(people), [self._row(number, item) for number, item in sums.items()])
             keys = [
-                {"owner": self.owner, "key": key, "person": self._id(item)}
-                for item in batch
+                {"owner": self.owner, "key": key, "person": number}
+                for number, item in sums.items()
+                if number not in same
                 for key in {self._hash(key) for key in keys_of(item)}
             ]
-            connection.execute(insert(people_keys), keys)
+            if keys:
+                connection.execute(insert(people_keys), keys)
+
+    def _welcome(self, items: Iterable[Acquaintance], forgotten: frozenset[str]) -> Iterator[Acquaintance]:
+        """Those who are not forgotten, without what tells of somebody who is."""
+        for item in items:
+            if forgotten and self._is_forgotten(item, forgotten):
+                continue
+            yield replace(item, about="") if forgotten and self._tells_of(item.about, forgotten) else item
 
     def _is_forgotten(self, item: Acquaintance, forgotten: frozenset[str]) -> bool:
         names = {name.exact for name in names_of(item)}
@@ -196,9 +209,9 @@ class PeopleIndex:
     def _own_source(self) -> ColumnElement[bool]:
         return people_sources.c.owner == self.owner
 
-    def _row(self, item: Acquaintance) -> dict[str, Any]:
+    def _row(self, number: int, item: Acquaintance) -> dict[str, Any]:
         return {
-            "id": self._id(item),
+            "id": number,
             "owner": self.owner,
             "source": item.source,
             "link": item.link,

@@ -108,7 +108,7 @@ def handles(name: Name) -> frozenset[str]:
 
 
 def _letters(word: str) -> str:
-    return "".join(char for char in word if char.isalnum())
+    return word if word.isalnum() else "".join(char for char in word if char.isalnum())
 
 
 def variant(one: Name, other: Name) -> str | None:
