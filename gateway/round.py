@@ -250,7 +250,7 @@ class Round:
         for entry in self.journal.recover(self.clock()):
             told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
             log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
-        self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+        self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy.text, self.clock())
 
     def _connected(self) -> Session:
         if self.session and self._idling:
@@ -356,7 +356,7 @@ class Round:
         if standing != self.owner.policy.standing:
             self.owner = bound_by(self.owner, standing)
             self.moves = replace(self.moves, owner=self.owner)
-            self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+            self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy.text, self.clock())
 
     @property
     def _orders(self) -> Orders:
