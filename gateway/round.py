@@ -299,6 +299,7 @@ class Round:
             self.steps.take()
             mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
             take_in_all(mails, self.journal, self.clock())
+            batch.clear()  # or it would be held beside the next one
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)

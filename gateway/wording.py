@@ -128,7 +128,7 @@ class Phrase:
         return _begun_by(self.alternatives(element.partition("!")[0]))
 
 
-@lru_cache(maxsize=4096)  # most elements stand in many phrases
+@lru_cache(maxsize=256)  # phrases that begin alike stand together
 def _begun_by(choices: tuple[str, ...]) -> frozenset[str]:
     found = [None if choice in ("NAME", *_SLOTS) else _FIRST.match(choice.lower()) for choice in choices]
     if not all(found):  # any word may be it

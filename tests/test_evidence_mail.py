@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config import Me
 from gateway.errors import BadSource
+from gateway.evidence import correspondence
 from gateway.evidence.correspondence import FIELDS, Direction, correspondents
 from gateway.evidence.mails import header_blocks
 from gateway.evidence.nobody import Mine
@@ -208,3 +209,9 @@ def test_a_hostile_field_hides_nobody_else_and_costs_nothing(hostile: bytes, dir
 
     assert "bea@example.net" in {person.address for person in known}
     assert time.process_time() - began < 1
+
+
+def test_nothing_is_kept_of_the_headers_that_were_read() -> None:
+    assert sent(*(b"To: Ada Weaver <ada%d@weaver.example>\r\n" % number for number in range(30)))
+
+    assert correspondence._mailboxes.cache_info().currsize == 0

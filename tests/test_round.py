@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,12 +18,13 @@ from urllib.parse import quote
 import pytest
 from click.testing import CliRunner
 
+from gateway import imap
 from gateway.cli import main
 from gateway.commands.verbs import Verb
 from gateway.config import Digest
 from gateway.deeds import carry_out
 from gateway.errors import DnsAway, MailboxFailed
-from gateway.imap import Session
+from gateway.imap import Fetched, Session
 from gateway.journal.schema import digests
 from gateway.model import Mail, Provenance, State
 from gateway.pipeline import PAUSED
@@ -347,6 +348,24 @@ def test_an_answer_of_ours_that_comes_back_into_the_inbox_is_no_invitation(scene
         scene.round_at(MONDAY - timedelta(days=4, hours=hours))
 
     assert len(scene.owner.smtp.delivered) == 1
+
+
+def test_mails_that_are_taken_in_are_not_held_beside_the_next(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = Session.fetch_together
+    held: list[int] = []
+
+    def watched(session: Session, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
+        for batch in fetch(session, uids, largest=largest):
+            yield batch
+            held.append(len(batch))
+
+    monkeypatch.setattr(imap, "_BATCH", 1)
+    monkeypatch.setattr(Session, "fetch_together", watched)
+    scene.owner.deliver(*(linkedin(name) for name in ("Ada Stranger", "Bob Stranger", "Eve Stranger")))
+
+    scene.round_at(MONDAY - timedelta(days=5))
+
+    assert held == [0, 0, 0]
 
 
 def test_the_same_mails_under_other_numbers_are_not_answered_again(scene: Scene) -> None:
