@@ -25,7 +25,7 @@ from gateway.state import Lock, folder_of, rung
 from gateway.steps import Steps
 from gateway.upkeep import Upkeep
 
-if TYPE_CHECKING:  # with all of PostgreSQL, which a file needs nothing of, and of a mail server
+if TYPE_CHECKING:  # with all of PostgreSQL, and of a mail server: most owners need neither
     from gateway.lmtp import Listener
     from gateway.sharing import Stake
 
