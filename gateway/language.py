@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -55,7 +55,7 @@ class Languages:
     def _scores(self, text: str) -> Mapping[str, float]:
         scores: defaultdict[str, float] = defaultdict(float)
         for word in WORD.findall(text):
-            said = [self._words.get(word) or self._words.get(bare(word), {})]
+            said = [self._said_by(word) or self._said_by(bare(word))]
             if not word.isascii():
                 said += (self._letters.get(letter, {}) for letter in set(word))
             for weights in said:
@@ -64,16 +64,16 @@ class Languages:
         return scores
 
     @cached_property
-    def _words(self) -> Mapping[str, Mapping[str, float]]:
-        """What each word says for each language; one that several share says the less for each."""
-        weights: dict[str, dict[str, float]] = {}
-        for book in self.books:
-            for word in book.vocabulary:
-                weights.setdefault(word, {})[book.language] = _VOCABULARY
-        for book in self.books:
-            for word in book.common | frozenset(map(bare, book.common)):
-                weights.setdefault(word, {})[book.language] = _COMMON
-        return {word: _shared(languages) for word, languages in weights.items()}
+    def _said_by(self) -> Callable[[str], Mapping[str, float]]:
+        # Of the words that notes are made of; a table of all that books hold takes 3 MB, and longer to make than many
+        # notes to read.
+        return lru_cache(maxsize=4096)(self._weigh)
+
+    def _weigh(self, word: str) -> Mapping[str, float]:
+        """What a word says for each language; one that several share says the less for each."""
+        mentioned = {book.language: _VOCABULARY for book in self.books if word in book.vocabulary}
+        common = {book.language: _COMMON for book in self.books if word in book.spelled_common}
+        return _shared(mentioned | common)
 
     @cached_property
     def _letters(self) -> Mapping[str, Mapping[str, float]]:

@@ -57,7 +57,6 @@ def for_comparison(owner: Owner, mine: Config, other: Config) -> Owner:
         render=replies.render,
         check_templates=replies.check,
         policy_fingerprint=policy.fingerprint,
-        policy_text=policy.text,
     )
 
 
@@ -155,7 +154,6 @@ def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:
         limits=Limits(delivery.window, delivery.per_hour, delivery.per_day, delivery.per_domain),
         secret=secret,
         policy_fingerprint=policy.fingerprint,
-        policy_text=policy.text,
     )
 
 

@@ -93,13 +93,12 @@ class Owner:
     limits: Limits
     secret: bytes
     policy_fingerprint: str
-    policy_text: str
 
 
 def bound_by(owner: Owner, standing: tuple[Standing, ...]) -> Owner:
     """The owner with these standing words in the policy."""
     policy = replace(owner.policy, standing=standing)
-    return replace(owner, policy=policy, policy_fingerprint=policy.fingerprint, policy_text=policy.text)
+    return replace(owner, policy=policy, policy_fingerprint=policy.fingerprint)
 
 
 def judge(mail: Mail, owner: Owner, files: Files, *, words: str | None = None) -> Judgement:

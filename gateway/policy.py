@@ -19,7 +19,7 @@ from gateway.errors import BadPolicy
 from gateway.model import Authentic, Decision, Findings, Kind, Known, Notification, Person, Scope, Standing, Verdict
 from gateway.people.company import same
 from gateway.people.keys import address_key
-from gateway.rules import Group, PolicySettings, Rule, When, preset
+from gateway.rules import Group, PolicySettings, Rule, When, preset_table
 
 _MOST_MATCHES = 5  # acquaintances laid out in a decision
 
@@ -76,7 +76,7 @@ def compile_policy(
     groups: tuple[Group, ...] = (),
 ) -> Policy:
     """The table of an owner; BadPolicy when two rows have one name, since a decision could not say which it was."""
-    of_preset = (row.rule for row in preset(settings.preset) if row.stands(settings.switched_on))
+    of_preset = preset_table(settings.preset, settings.switched_on)
     rows = [*rules, *(row for row in of_preset if groups or not row.when.group)]
     if not rows[-1].when.always:
         rows.append(_EVERYBODY_ELSE)

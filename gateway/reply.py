@@ -136,10 +136,6 @@ class Replies:
 
     def __init__(self, voice: Voice, policy: Policy, own_folder: Path | None = None) -> None:
         self.voice, self.policy, self.shelf = voice, policy, Shelf(own_folder)
-        self._network_names = frozenset(network.NAME for network in networks())
-        self._network_domains = frozenset(
-            value.rpartition("@")[2] for network in networks() for key, value in network.SEARCH if key == "FROM"
-        )
 
     def render(self, decision: Decision, findings: Findings) -> Reply | None:
         """The reply that a decision asks for, None where it asks for none; BadTemplate when it cannot be made."""
@@ -239,8 +235,20 @@ class Replies:
         if address is None or address_key(address) in self.policy.own or not _ADDRESS.fullmatch(address):
             return False
         local, _, domain = address.lower().rpartition("@")
-        in_network = any(is_within(domain, network) for network in self._network_domains)
-        return not (in_network or self._network_names & set(domain.split(".")) or _SYSTEM.fullmatch(local))
+        in_network = any(is_within(domain, network) for network in _network_domains())
+        return not (in_network or _network_names() & set(domain.split(".")) or _SYSTEM.fullmatch(local))
+
+
+@cache
+def _network_names() -> frozenset[str]:
+    return frozenset(network.NAME for network in networks())
+
+
+@cache
+def _network_domains() -> frozenset[str]:
+    return frozenset(
+        value.rpartition("@")[2] for network in networks() for key, value in network.SEARCH if key == "FROM"
+    )
 
 
 def _link(group: Group | None) -> dict[str, str]:

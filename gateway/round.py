@@ -260,7 +260,7 @@ class Round:
         for entry in self.journal.recover(self.clock()):
             told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
             log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
-        self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+        self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy.text, self.clock())
 
     def _connected(self) -> Session:
         if self.session and self._idling:
@@ -307,12 +307,13 @@ class Round:
         )
         for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()
-            mails = [(mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch]
+            mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
             # Nothing of it need be on disk before it is judged: it lies in the mailbox, where nobody touches it.
             with self.journal.together(lasting=False) as one:
                 take_in_all(mails, one, self.clock())
                 last, uidvalidity = max([last, *(mail.uid for mail in batch)]), selected.uidvalidity
                 one.advance(folder, uidvalidity, last)
+            batch.clear()  # or it would be held beside the next one
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
@@ -369,7 +370,7 @@ class Round:
         if standing != self.owner.policy.standing:
             self.owner = bound_by(self.owner, standing)
             self.moves = replace(self.moves, owner=self.owner)
-            self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy_text, self.clock())
+            self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy.text, self.clock())
 
     @property
     def _orders(self) -> Orders:

@@ -153,6 +153,12 @@ def preset_summary(name: str) -> str:
 
 
 @functools.cache
+def preset_table(name: str, switched_on: frozenset[str]) -> tuple[Rule, ...]:
+    """The rows of a preset with some switches; the same rows for all owners who want that."""
+    return tuple(row.rule for row in preset(name) if row.stands(switched_on))
+
+
+@functools.cache
 def preset(name: str) -> tuple[PresetRule, ...]:
     """The rows of a preset, those of every switch among them."""
     return tuple(PresetRule.model_validate(row) for row in tomllib.loads(_preset_source(name))["rule"])

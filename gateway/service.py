@@ -32,7 +32,6 @@ from gateway.config import Config, Lmtp
 from gateway.errors import BadConfig, JournalFailed, LeaseLost, ListenFailed, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
 from gateway.heartbeat import Heartbeat
-from gateway.lmtp import Listener
 from gateway.logbook import Tally
 from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
@@ -482,6 +481,8 @@ class Service:
         settings, recipients = _terms(watch.round)
         if settings is None or watch.door:
             return
+
+        from gateway.lmtp import Listener  # only now: most owners' mail is fetched
 
         def take_in(raw: bytes) -> None:
             watch.round.hand_over(raw)

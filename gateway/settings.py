@@ -50,4 +50,4 @@ Words = Annotated[tuple[str, ...], BeforeValidator(listed)]  # one string, or a 
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -15,7 +15,6 @@ from gateway.errors import BadConfig, BadTemplate, JournalFailed, LeaseLost, Mai
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
-from gateway.lmtp import Listener
 from gateway.moves import Moves
 from gateway.owner import connect_of, for_service, people_of, post_of
 from gateway.pipeline import FAULTY, Post
@@ -26,7 +25,8 @@ from gateway.state import Lock, folder_of, rung
 from gateway.steps import Steps
 from gateway.upkeep import Upkeep
 
-if TYPE_CHECKING:  # with all of PostgreSQL, which a file needs nothing of
+if TYPE_CHECKING:  # with all of PostgreSQL, and of a mail server: most owners need neither
+    from gateway.lmtp import Listener
     from gateway.sharing import Stake
 
 

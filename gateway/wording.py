@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import groupby, islice
 
 from gateway.model import Signal
 
@@ -125,16 +125,20 @@ class Phrase:
         )
 
     def _first_words(self, element: str) -> frozenset[str]:
-        choices = self.alternatives(element.partition("!")[0])
-        found = [None if choice in ("NAME", *_SLOTS) else _FIRST.match(choice.lower()) for choice in choices]
-        if not all(found):  # any word may be it
-            return frozenset()
-        return frozenset(
-            _key(spelling, is_open=bool(first["open"]))
-            for first in found
-            if first
-            for spelling in _spellings(first["word"])
-        )
+        return _begun_by(self.alternatives(element.partition("!")[0]))
+
+
+@lru_cache(maxsize=256)  # phrases that begin alike stand together
+def _begun_by(choices: tuple[str, ...]) -> frozenset[str]:
+    found = [None if choice in ("NAME", *_SLOTS) else _FIRST.match(choice.lower()) for choice in choices]
+    if not all(found):  # any word may be it
+        return frozenset()
+    return frozenset(
+        _key(spelling, is_open=bool(first["open"]))
+        for first in found
+        if first
+        for spelling in _spellings(first["word"])
+    )
 
 
 def _is_required(element: str) -> bool:
@@ -177,13 +181,16 @@ def _element(element: str, phrase: Phrase) -> str:
 
 
 def _choices(element: str, phrase: Phrase) -> str:
-    return rf"(?:{'|'.join(_choice(choice, phrase) for choice in phrase.alternatives(element))})"
+    return rf"(?:{'|'.join(_alternatives(phrase.alternatives(element), phrase))})"
 
 
-def _choice(choice: str, phrase: Phrase) -> str:
-    if choice == "NAME":
-        return _name(phrase)
-    return _SLOTS.get(choice) or rf"(?i:{_word(choice)})"
+def _alternatives(choices: tuple[str, ...], phrase: Phrase) -> Iterator[str]:
+    """Holes, and words that follow each other in one group: in one each they take a quarter longer to compile."""
+    for are_words, some in groupby(choices, lambda choice: choice != "NAME" and choice not in _SLOTS):
+        if are_words:
+            yield rf"(?i:(?:{'|'.join(map(_word, some))})(?!\w))"
+        else:
+            yield from (_name(phrase) if choice == "NAME" else _SLOTS[choice] for choice in some)
 
 
 def _name(phrase: Phrase) -> str:
@@ -194,7 +201,7 @@ def _name(phrase: Phrase) -> str:
 
 def _word(choice: str) -> str:
     """A word or words in any spelling; an asterisk leaves the ending open, or the stem, or what is between."""
-    return _BETWEEN.join(map(_spelled, _SPELLED.findall(choice))) + r"(?!\w)"
+    return _BETWEEN.join(map(_spelled, _SPELLED.findall(choice)))
 
 
 def _spelled(word: str) -> str:

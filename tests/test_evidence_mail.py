@@ -13,6 +13,7 @@ import pytest
 
 from gateway.config import Me
 from gateway.errors import BadSource
+from gateway.evidence import correspondence
 from gateway.evidence.correspondence import FIELDS, Direction, correspondents
 from gateway.evidence.mails import header_blocks
 from gateway.evidence.nobody import Mine, is_office
@@ -418,3 +419,9 @@ def test_a_folder_tells_what_its_mails_tell_one_by_one(direction: Direction, see
 
     assert list(found) == plain_sum(person for block in blocks for person in plainly(block, direction))
     assert len(found) > 10
+
+
+def test_nothing_is_kept_of_the_headers_that_were_read() -> None:
+    assert sent(*(b"To: Ada Weaver <ada%d@weaver.example>\r\n" % number for number in range(30)))
+
+    assert correspondence._mailboxes.cache_info().currsize == 0

@@ -646,6 +646,20 @@ def test_a_connection_that_waits_keeps_no_more_than_a_line(dovecot: Dovecot) -> 
             assert sys.getsizeof(opened._client._imap.file) < 2048  # with its buffer
 
 
+def test_a_connection_that_waits_keeps_nothing_of_what_was_said(dovecot: Dovecot) -> None:
+    login = dovecot.user()
+    with session(dovecot, login) as opened, session(dovecot, login) as other:
+        for one in (opened, other):
+            one.select("INBOX")
+            assert one.idle_start()
+
+        wire = opened._client._imap
+        assert (wire.untagged_responses, wire._cmd_log) == ({}, {})
+        assert opened._client.capabilities() is other._client.capabilities()
+        flags = zip(*(one._folders.uses.values() for one in (opened, other)), strict=True)
+        assert all(mine is theirs for mine, theirs in flags)
+
+
 def test_what_is_longer_than_the_buffer_is_read_whole(dovecot: Dovecot) -> None:
     login = dovecot.user()
     raw = mail(1, size=300_000)

@@ -318,6 +318,17 @@ def test_a_damaged_journal_is_refused(tmp_path: Path) -> None:
         open_file(path)
 
 
+def test_a_file_that_rests_has_no_pool_and_can_be_used_again(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    journal.take_in("k", b"raw", None, NOW)
+
+    journal.rest()
+
+    assert "pool" not in vars(journal.store.engine)
+    assert not any(file.resolve().is_relative_to(tmp_path) for file in Path("/proc/self/fd").iterdir())
+    assert not journal.take_in("k", b"raw", None, NOW)
+
+
 def test_a_backup_holds_what_the_journal_holds(tmp_path: Path) -> None:
     journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
     due(journal, "a")

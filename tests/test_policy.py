@@ -39,6 +39,13 @@ def rule(verdict: str = "decline", called: str = "mine", reply: str | None = Non
 EVERYBODY_IN = rule("accept-candidate")
 
 
+def test_owners_of_one_preset_have_its_rows_in_common() -> None:
+    mine, theirs = policy_of(), policy_of(EVERYBODY_IN)
+
+    assert [row is other for row, other in zip(mine.rows, theirs.rows[1:], strict=True)] == [True] * len(mine.rows)
+    assert policy_of(preset="no-boilerplate", strict=True).rows != policy_of(preset="no-boilerplate").rows
+
+
 @pytest.mark.parametrize("preset", preset_names())
 @pytest.mark.parametrize("kind", sorted(set(Kind) - {Kind.INVITATION, Kind.REMINDER}))
 def test_what_invites_to_nothing_is_ignored_by_every_policy(preset: str, kind: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import event
 
+from gateway import imap
 from gateway.cli import main
 from gateway.commands.verbs import Verb
 from gateway.config import Digest
@@ -348,6 +349,24 @@ def test_an_answer_of_ours_that_comes_back_into_the_inbox_is_no_invitation(scene
         scene.round_at(MONDAY - timedelta(days=4, hours=hours))
 
     assert len(scene.owner.smtp.delivered) == 1
+
+
+def test_mails_that_are_taken_in_are_not_held_beside_the_next(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = Session.fetch_together
+    held: list[int] = []
+
+    def watched(session: Session, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
+        for batch in fetch(session, uids, largest=largest):
+            yield batch
+            held.append(len(batch))
+
+    monkeypatch.setattr(imap, "_BATCH", 1)
+    monkeypatch.setattr(Session, "fetch_together", watched)
+    scene.owner.deliver(*(linkedin(name) for name in ("Ada Stranger", "Bob Stranger", "Eve Stranger")))
+
+    scene.round_at(MONDAY - timedelta(days=5))
+
+    assert held == [0, 0, 0]
 
 
 def test_the_same_mails_under_other_numbers_are_not_answered_again(scene: Scene) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -157,6 +159,15 @@ def test_a_round_without_end_starves_the_watchdog(told: socket.socket, monkeypat
         told.settimeout(2)
         with pytest.raises(TimeoutError):
             hear(told, "a word that is never said")
+
+
+def test_what_no_owner_asks_for_is_not_in_memory() -> None:
+    command = [sys.executable, "-c", "import sys, gateway.service; print(*sys.modules)"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded & {"aiosmtpd", "psycopg", "lxml", "css_inline", "prometheus_client", "icalendar"} == set()
 
 
 # Whose settings

@@ -62,7 +62,10 @@ class Direction(StrEnum):
 
 def correspondents(headers: Iterable[bytes], mine: Mine, direction: Direction, source: str) -> tuple[Acquaintance, ...]:
     """The people of some mails' header blocks, summed up; later mails of the same folder can be added to them."""
-    return tuple(summed(person for block in headers for person in _of_mail(block, mine, direction, source)))
+    try:
+        return tuple(summed(person for block in headers for person in _of_mail(block, mine, direction, source)))
+    finally:
+        _mailboxes.cache_clear()  # of ten thousand people it is 4 MB, which nobody asks for before the next folder
 
 
 def _of_mail(block: bytes, mine: Mine, direction: Direction, source: str) -> Iterator[Acquaintance]:
@@ -165,7 +168,7 @@ def _decoded(text: str) -> str:
     return _decoded_words(text) if "=?" in text else text
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=1000)  # the mails of a thread lie side by side
 def _decoded_words(text: str) -> str:
     try:
         parts = decode_header(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError
 
@@ -35,7 +36,7 @@ class Folders:
         with told(f"listing the folders of {place}"):
             prefix, delimiter = _namespace(client)
             listed = client.list_folders()
-        attributes = {str(name): frozenset(flag.decode().lower() for flag in flags) for flags, _, name in listed}
+        attributes = {str(name): _attributes(tuple(flags)) for flags, _, name in listed}
         uses = {name: flags for name, flags in attributes.items() if flags.isdisjoint(_ABSENT)}
         return cls(client, place, prefix, delimiter, uses)
 
@@ -82,6 +83,11 @@ class Folders:
             f"{self.place} has no folder {self.path(folder)!r}; make it, or correct [imap.folders] (there are {known})"
         )
         return MailboxFailed(why, permanent=True)
+
+
+@lru_cache(maxsize=1000)  # and so the same set for the folders of all owners
+def _attributes(flags: tuple[bytes, ...]) -> frozenset[str]:
+    return frozenset(flag.decode().lower() for flag in flags)
 
 
 def _namespace(client: Client) -> tuple[str, str]:

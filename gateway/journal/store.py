@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import (
     URL,
     Connection,
+    Dialect,
     Engine,
     RowMapping,
     bindparam,
@@ -27,7 +28,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import Pool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from gateway.errors import JournalFailed, LeaseLost
@@ -66,8 +67,8 @@ class Store:
 
     def rest(self) -> None:
         """Let go of the connections to a file: a thousand owners who wait for mail would hold 700 MB."""
-        if self.engine.dialect.name == "sqlite":
-            self.engine.dispose()
+        if isinstance(self.engine, _File):
+            self.engine.rest()
 
     @contextmanager
     def together(self, *, lasting: bool = True) -> Iterator[Store]:
@@ -213,13 +214,29 @@ def _engine_of_file(place: URL) -> Engine:
     """An engine that shares what it can with those of the other owners' files: dialect and compiled statements."""
     model = _model()
     # As a create_engine() for each would make them; alone it takes 450 kB an owner.
-    arguments, options = model.dialect.create_connect_args(place)
-    pool = QueuePool(lambda: _durable(model.dialect.connect(*arguments, **options)))
-    return _File(pool, model.dialect, place, execution_options=model.get_execution_options())
+    return _File(model.dialect, place, model.get_execution_options())
 
 
 class _File(Engine):
     """An owner's file; all of them begin transactions in the same way, and a listener each would take 5 kB."""
+
+    def __init__(self, dialect: Dialect, place: URL, options: Mapping[str, Any]) -> None:
+        # Compiled statements are kept for all files together.
+        super().__init__(_pool_of(dialect, place), dialect, place, query_cache_size=0, execution_options=options)
+
+    @functools.cached_property
+    def pool(self) -> Pool:  # type: ignore[override]  # it can be set, as any cached property
+        return _pool_of(self.dialect, self.url)
+
+    def rest(self) -> None:
+        """Let go of the pool, too: those of a thousand who wait would hold 4 MB, empty as they are."""
+        if pool := self.__dict__.pop("pool", None):
+            pool.dispose()
+
+
+def _pool_of(dialect: Dialect, place: URL) -> QueuePool:
+    arguments, options = dialect.create_connect_args(place)
+    return QueuePool(lambda: _durable(dialect.connect(*arguments, **options)))
 
 
 @functools.cache

@@ -56,6 +56,11 @@ class Phrasebook(Section):
         return bool(self.signals)
 
     @cached_property
+    def spelled_common(self) -> frozenset[str]:
+        """The common words, with and without diacritics."""
+        return self.common | frozenset(map(bare, self.common))
+
+    @cached_property
     def bare_negators(self) -> frozenset[str]:
         return frozenset(map(bare, self.negators))
 
@@ -68,8 +73,8 @@ class Phrasebook(Section):
         """Every word of the phrases: tells the language of a note too short for common words."""
         phrases = (phrase.text for phrase in self._all_phrases())
         listed = (word for words in self.lists.values() for word in words)
-        words = WORD.findall(bare(" ".join((*self.stock, *self.closings, *self.greetings, *phrases, *listed))).lower())
-        return frozenset(word for word in words if len(word) > 2)
+        words = WORD.findall(" ".join((*self.stock, *self.closings, *self.greetings, *phrases, *listed)).lower())
+        return frozenset(bare(word) for word in set(words) if len(word) > 2)
 
     @cached_property
     def phrases(self) -> Phrases:
