@@ -80,7 +80,6 @@ class Service:
     _alive_at: float = 0.0  # when all rounds were last seen to go on
     _ticks: int = 0
     _told: str = ""  # the last status
-    _made_ready: int = 0  # how many parts of the owners that were taken are being made ready
 
     def run(self) -> None:
         """Look after all owners until stop() is called, then let the running rounds end."""
@@ -436,13 +435,11 @@ class Service:
         served = {watch.name: watch for watch in self.watches if not watch.leaves}
         for start in range(0, len(news.configs), TOGETHER):  # so that the first are listened at soon
             some = news.configs[start : start + TOGETHER]
-            self._made_ready += 1
-            self._prepare(partial(prepare, some, served, self._take), self._admit_newcomers)
-        self._turns.newcomers = self._made_ready > 0
+            self._turns.newcomers += len(some)
+            self._prepare(partial(prepare, some, served, self._take), partial(self._admit_newcomers, len(some)))
 
-    def _admit_newcomers(self, future: Future[Prepared]) -> None:
-        self._made_ready -= 1
-        self._turns.newcomers = self._made_ready > 0
+    def _admit_newcomers(self, number: int, future: Future[Prepared]) -> None:
+        self._turns.newcomers -= number
         self._admit(future)
 
     def _leave(self, watch: Watch) -> None:

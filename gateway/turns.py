@@ -67,7 +67,7 @@ class Turns(Generic[T]):
     _timers: list[tuple[float, int, _Place[T]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _busy: dict[T, _Place[T]] = field(default_factory=dict)
-    newcomers: bool = False  # are being made ready; until they are listened at, nobody else begins a round
+    newcomers: int = 0  # that are being made ready; until they are listened at, nobody else begins a round
 
     def add(self, who: T, *, server: str) -> None:
         """Give somebody a place, and their first round as soon as there is room."""

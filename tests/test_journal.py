@@ -379,12 +379,7 @@ def test_what_somebody_is_told_or_acts_on_waits_for_the_disk_and_what_is_found_o
 def test_what_is_asked_in_every_round_looks_at_a_few_rows_alone(tmp_path: Path) -> None:
     """However many mails there are: a journal of a million cases has to be asked as quickly as an empty one."""
     journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
-    asked: list[tuple[str, Any]] = []
-    event.listen(
-        journal.store.engine,
-        "before_cursor_execute",
-        lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
-    )
+    asked = _asked_of(journal)
 
     journal.waiting(10)
     journal.uncopied()
@@ -400,12 +395,7 @@ def test_what_is_asked_in_every_round_looks_at_a_few_rows_alone(tmp_path: Path) 
 def test_what_is_known_of_a_mail_only_later_is_found_by_an_index_without_the_others(tmp_path: Path) -> None:
     journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
     entry = due(journal, "a")
-    asked: list[tuple[str, Any]] = []
-    event.listen(
-        journal.store.engine,
-        "before_cursor_execute",
-        lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
-    )
+    asked = _asked_of(journal)
 
     journal.whereabouts.known(["<a@example.org>"])
     journal.conversation.letter(["<b@example.org>"])
@@ -415,6 +405,17 @@ def test_what_is_known_of_a_mail_only_later_is_found_by_an_index_without_the_oth
 
     used = {name for plan in _plans(journal, asked) for name in plan}
     assert {"entries_message_id", "entries_letter", "entries_case", "entries_recipient", "entries_claimed"} <= used
+
+
+def _asked_of(journal: Journal) -> list[tuple[str, Any]]:
+    """The statements that the database is asked from now on, with their values."""
+    asked: list[tuple[str, Any]] = []
+    event.listen(
+        journal.store.engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
+    )
+    return asked
 
 
 def _plans(journal: Journal, asked: list[tuple[str, Any]]) -> list[list[str]]:

@@ -53,14 +53,14 @@ def test_as_long_as_newcomers_are_made_ready_nobody_else_begins_a_round() -> Non
     turns.wake("o0")
     turns.wake("o1")
 
-    turns.newcomers = True
+    turns.newcomers = 1
     assert begun(turns, 1.0) == []
     turns.add("new", server="s0")
     assert begun(turns, 1.0) == ["new"]
     turns.ended("new", 1.5, wait=0.0)  # listened at; the rest of the first round is due
     assert begun(turns, 1.5) == []
 
-    turns.newcomers = False
+    turns.newcomers = 0
     assert begun(turns, 2.0) == ["o0", "o1", "new"]
 
 

@@ -562,9 +562,9 @@ class Journal:
         with self.store.read() as connection:
             return [(f"c{row.number}", row.why) for row in connection.execute(query)]
 
-    def _find(self, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
+    def _find(self, *conditions: ColumnElement[bool]) -> list[Entry]:
         with self.store.read() as connection:
-            return _entries.find(connection, self.owner, *conditions, limit=limit)
+            return _entries.find(connection, self.owner, *conditions)
 
     def _found(self, query: Select[Any], **values: object) -> list[Entry]:
         with self.store.read() as connection:

@@ -236,9 +236,9 @@ def _entry(row: RowMapping) -> Entry:
     )
 
 
-def find(connection: Connection, owner: str, *conditions: ColumnElement[bool], limit: int | None = None) -> list[Entry]:
+def find(connection: Connection, owner: str, *conditions: ColumnElement[bool]) -> list[Entry]:
     """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
-    return found_by(connection, owner, ENTRIES.where(*conditions).limit(limit))
+    return found_by(connection, owner, ENTRIES.where(*conditions))
 
 
 def found_by(connection: Connection, owner: str, query: Select[Any], **values: object) -> list[Entry]:
