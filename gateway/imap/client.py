@@ -55,6 +55,10 @@ def _once(capabilities: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return capabilities
 
 
+def _keep_nothing(_line: str) -> None:
+    pass
+
+
 class _Wire(IMAP4_TLS):  # type: ignore[misc]
     """imaplib's connection, with a buffer that is small enough to be kept by a thousand who only wait."""
 
@@ -63,9 +67,6 @@ class _Wire(IMAP4_TLS):  # type: ignore[misc]
         # Nothing has been read yet. What is long is read past the buffer, and TLS has one of its own while it is.
         if sys.version_info < (3, 14):  # where imaplib's file is no longer for others to set
             self.file = self.sock.makefile("rb", _BUFFER)
-
-    def _log(self, line: str) -> None:
-        """Keep no log of the last ten lines, which imaplib would show at its debug level 1."""
 
 
 class Client(IMAPClient):  # type: ignore[misc]
@@ -82,6 +83,8 @@ class Client(IMAPClient):  # type: ignore[misc]
         self.normalise_times = False
         self._early: list[bytes] = []
         self._imap.debug = 0  # imapclient sets 5, which formats every mail twice and logs whole bodies
+        # Of the last ten lines imaplib keeps a log to show at its level 1: after a plain LOGIN the password is in it.
+        self._imap._log, self._imap._cmd_log = _keep_nothing, {}
         # SEARCH and APPEND are sent in two writes, and a server may wait 40 ms before it acknowledges the first.
         self.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if prompt:
