@@ -649,8 +649,11 @@ def test_a_connection_that_waits_keeps_no_more_than_a_line(dovecot: Dovecot) -> 
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 def test_a_connection_that_waits_keeps_nothing_of_what_was_said(dovecot: Dovecot, tls: str) -> None:
     login = dovecot.user()
-    way = {"tls": tls, "port": dovecot.imaps_port if tls == "implicit" else dovecot.imap_port}
-    with session(dovecot, login, **way) as opened, session(dovecot, login, **way) as other:
+    port = dovecot.imaps_port if tls == "implicit" else dovecot.imap_port
+    with (
+        session(dovecot, login, tls=tls, port=port) as opened,
+        session(dovecot, login, tls=tls, port=port) as other,
+    ):
         for one in (opened, other):
             one.select("INBOX")
             assert one.idle_start()
