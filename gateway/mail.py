@@ -16,13 +16,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses
 
-import mailparser
-import mailparser.core
+from mailparser.dates import parse_mail_date
+from mailparser.utils import get_addresses
 
 from gateway.errors import Unreadable
 from gateway.model import Mail, Mailbox
@@ -35,7 +34,6 @@ _PART_FIELD_BYTES = 2 * 1024  # of a Content-* field, whose parameters are read 
 _ENCODED_WORDS, _PARTS, _CONTAINERS, _NESTING = 200, 200, 32, 20
 # Of these there is one or none (RFC 5322 section 3.6); of two, each program believes another.
 _SINGLE = ("From", "Sender", "Reply-To", "To", "Cc", "Message-ID", "Subject", "Date", "MIME-Version", "Content-Type")
-_READ_ELSEWHERE = frozenset({b"from", b"to", b"reply-to", b"date"})
 _CHARSETS = re.compile(
     r"utf-?8|us-ascii|ascii|iso[-_]?8859[-_]\d{1,2}(-[ei])?|latin-?\d|windows-\d{3,4}|cp\d{3,4}|koi8-[rut]"
     r"|gb2312|gbk|gb18030|big5(-hkscs)?|shift[-_]jis|euc-(jp|kr|tw)|iso-2022-(jp|kr)(-\d)?|ks_c_5601-1987|utf-16(be|le)?",
@@ -58,9 +56,6 @@ _ASCII_CONTROLS = bytes(code for code in range(128) if _CONTROLS.match(chr(code)
 # Drawn as nothing though Unicode does not call them format characters.
 _INVISIBLE = dict.fromkeys([0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0])
 
-# mail-parser logs what it makes nothing of; that is for us to say, and in the mail's own words.
-mailparser.core.log.disabled = True
-
 _Fields = tuple[tuple[str, str], ...]
 
 
@@ -69,8 +64,6 @@ def parse(raw: bytes) -> Mail:
     head = _within_caps(raw)
     fields = tuple(_fields(head))
     try:
-        # Only the fields it is good at: of a whole mail it decodes every part, whatever that costs.
-        parsed = mailparser.parse_from_bytes(b"\r\n".join((*_decisive(head), b"", b"")))
         message = message_from(raw)
         parts = tuple(_walk(message, 0))
         charsets = [part.get_content_charset() for part in parts]
@@ -81,11 +74,11 @@ def parse(raw: bytes) -> Mail:
             raw=raw,
             digest=hashlib.sha256(raw).hexdigest(),
             message_id=_message_id(fields),
-            date=_utc(parsed.date),
+            date=parse_mail_date(_first(fields, "Date")).value,
             subject=plain(_words(_first(fields, "Subject"))),
-            from_=_mailboxes(parsed.from_, fields, "From"),
-            to=_mailboxes(parsed.to, fields, "To"),
-            reply_to=_mailboxes(parsed.reply_to, fields, "Reply-To"),
+            from_=_mailboxes(fields, "From"),
+            to=_mailboxes(fields, "To"),
+            reply_to=_mailboxes(fields, "Reply-To"),
             headers=fields,
             text=bodies[0].text,
             html=bodies[1].text,
@@ -136,18 +129,19 @@ def _within_caps(raw: bytes) -> bytes:
         raise Unreadable(f"a header field larger than {_FIELD_BYTES // 1024} KiB")
     if head.count(b"=?") > _ENCODED_WORDS:
         raise Unreadable(f"more than {_ENCODED_WORDS} encoded words in the header")
-    ends = raw.count(b"\n") + raw.count(b"\r")
+    lines = raw.count(b"\n")
+    ends = lines + raw.count(b"\r")
     if ends > _LINES and ends - raw.count(b"\r\n") > _LINES:
         raise Unreadable(f"more than {_LINES} lines")
-    _check_parts(raw)
+    _check_parts(raw, lines)
     return head
 
 
-def _check_parts(raw: bytes) -> None:
+def _check_parts(raw: bytes, lines: int) -> None:
     """Unreadable for parts that would cost the parser too much, told by what looks like their fields."""
     found = list(_part_fields(raw.lower()))
     content_types = [field[2] for field in found if field[1] == b"type"]
-    if len(content_types) > _PARTS or raw.count(b"\n--") > 10 * _PARTS:
+    if len(content_types) > _PARTS or (lines > 10 * _PARTS and raw.count(b"\n--") > 10 * _PARTS):
         raise Unreadable(f"more than {_PARTS} parts")
     if sum(_CONTAINER.match(value) is not None for value in content_types) > _CONTAINERS:
         raise Unreadable(f"more than {_CONTAINERS} parts that hold parts")
@@ -157,10 +151,13 @@ def _check_parts(raw: bytes) -> None:
 
 
 def _part_fields(text: bytes) -> Iterator[re.Match[bytes]]:
-    for field in _PART_FIELD.finditer(text):
+    at = text.find(b"content-")  # ten times as fast as the pattern finds it
+    while at >= 0:
+        field = _PART_FIELD.match(text, at)
         # A line begins wherever the parser sees it begin, behind a bare carriage return, too.
-        if text[max(0, field.start() - 1) : field.start()] in b"\r\n":
+        if field and text[max(0, at - 1) : at] in b"\r\n":
             yield field
+        at = text.find(b"content-", field.end() if field else at + 1)
 
 
 def _refuse_costly(charset: str | None) -> None:
@@ -172,13 +169,6 @@ def _refuse_costly(charset: str | None) -> None:
     except (LookupError, ValueError):
         return  # never run; an unknown character set is a defect
     raise Unreadable(f"character set {plain(charset)[:40]}, which is none of mail")
-
-
-def _decisive(head: bytes) -> Iterator[bytes]:
-    """The fields that say from whom, to whom and when, as they stand there."""
-    for field in _FIELD_END.split(head):
-        if field.partition(b":")[0].rstrip().lower() in _READ_ELSEWHERE:
-            yield field
 
 
 def _fields(head: bytes) -> Iterator[tuple[str, str]]:
@@ -219,13 +209,14 @@ def _words(text: str) -> str:
         return text
 
 
-def _mailboxes(parsed: list[tuple[str, str]], fields: _Fields, field: str) -> tuple[Mailbox, ...]:
-    # mail-parser is strict where real mail is not ("a..b@c") and loses what is not ASCII; the standard library's
-    # reading is the second try.
+def _mailboxes(fields: _Fields, field: str) -> tuple[Mailbox, ...]:
     texts = _all(fields, field)
     simple = all(text.isascii() and not _WORD_WITH_SPECIALS.search(text) for text in texts)
-    found = parsed if parsed and simple else _addresses(texts)
-    return tuple(_mailbox(name, address) for name, address in found if "@" in address)
+    # Of a whole mail it decodes every part, whatever that costs, so it is given the fields that it is good at. It is
+    # strict where real mail is not ("a..b@c") and loses what is not ASCII; the standard library reads those.
+    parsed = get_addresses(texts[0], decode_names=True) if texts and simple else []
+    found = [box for box in parsed if box[1]] or _addresses(texts)
+    return tuple(_mailbox(name if name != address else "", address) for name, address in found if "@" in address)
 
 
 def _addresses(texts: list[str]) -> list[tuple[str, str]]:
@@ -245,15 +236,6 @@ def _mailbox(name: str, address: str) -> Mailbox:
 def _message_id(fields: _Fields) -> str | None:
     found = _first(fields, "Message-ID")
     return found if _MESSAGE_ID.fullmatch(found) else None
-
-
-def _utc(date: datetime | None) -> datetime | None:
-    if date is None:
-        return None
-    try:
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except OverflowError:
-        return None
 
 
 def _walk(part: Message, depth: int) -> Iterator[Message]:
