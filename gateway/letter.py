@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import quopri
 import re
 from datetime import datetime
 from email.headerregistry import Address
@@ -28,41 +29,66 @@ _FIELDS = frozenset(
 )
 _LINES = frozenset(
     {"message-id", "in-reply-to", "references", "date", "auto-submitted", "x-auto-response-suppress", "precedence"}
-    | {LOOP.lower()}
+    | {"mime-version", "content-type", "content-transfer-encoding", LOOP.lower()}
 )
+_WIDTH = 76  # characters of a line
+_ADDRESS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 _BARE = re.compile(rb"[^\r]\n|\r[^\n]|\r\Z|\A\n|\0")
 
 
 class _Policy(EmailPolicy):
     """Takes fields that are one printable line as they are.
 
-    The standard policy turns long message ids into encoded words, which breaks threads, and reads each field back as
-    it is set, which takes most of the time that a mail takes to write.
+    The standard policy turns long message ids into encoded words, which breaks threads, and reads each field back
+    whenever it is set or asked for, making a class for it each time, which takes most of the time that a mail takes to
+    write.
     """
 
     # https://github.com/python/cpython/issues/85725
     def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
-        if name.lower() in _LINES and value.isascii() and value.isprintable():
+        if _is_a_line(name, value):
             return name, value
         found: tuple[str, Any] = super().header_store_parse(name, value)
         return found
 
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return value if _is_a_line(name, value) else super().header_fetch_parse(name, value)
+
+    def header_max_count(self, _name: str) -> int:
+        return 1
+
     def fold(self, name: str, value: str) -> str:
-        if name.lower() in _LINES:
-            return f"{name}: {value}\r\n"
-        folded: str = super().fold(name, value)
-        return folded
+        return f"{name}: {value}\r\n" if _is_a_line(name, value) else _folded(name, value)
 
     def fold_binary(self, name: str, value: str) -> bytes:
         return self.fold(name, value).encode("ascii")
 
 
-_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=76, cte_type="7bit", utf8=False)
+def _is_a_line(name: str, value: str) -> bool:
+    """Whether a field needs no folding, encoding or quoting to be read as what it says."""
+    if not value.isascii() or not value.isprintable() or "=?" in value:
+        return False
+    if name.lower() in _LINES:
+        return True
+    return len(value) <= _WIDTH - len("Subject: ") and (name == "Subject" or _is_an_address(name, value))
+
+
+def _is_an_address(name: str, value: str) -> bool:
+    return name == "To" and _ADDRESS.fullmatch(value) is not None
+
+
+_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=_WIDTH, cte_type="7bit", utf8=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _folded(name: str, value: str) -> str:
+    folded: str = EmailPolicy.fold(_WIRE, name, value)
+    return folded
 
 
 @functools.lru_cache(maxsize=64)
 def _field(name: str, mailbox: Mailbox) -> Any:
-    """A field that names the owner; to make it takes as long as all else of a short mail."""
+    """A field that names the owner; to make and to fold it takes longer than all else of a short mail."""
     return _WIRE.header_factory(name, Address(mailbox.name, addr_spec=mailbox.address))
 
 
@@ -108,11 +134,19 @@ def compose(
         message["X-Auto-Response-Suppress"] = "All"
         message["Precedence"] = "bulk"
     message[LOOP] = loop
-    encoding = "7bit" if _plain(reply.body) else "quoted-printable"
-    message.set_content(reply.body, charset="utf-8", cte=encoding)
+    _fill(message, reply.body)
     raw = message.as_bytes()
     _check(raw, reply, sender)
     return raw
+
+
+def _fill(message: EmailMessage, body: str) -> None:
+    """Give a mail its one text; set_content() reads back each field that it writes."""
+    is_plain = _plain(body)
+    message["MIME-Version"] = "1.0"
+    message["Content-Type"] = 'text/plain; charset="utf-8"'
+    message["Content-Transfer-Encoding"] = "7bit" if is_plain else "quoted-printable"
+    message.set_payload(body if is_plain else quopri.encodestring(body.encode()).decode("ascii"))
 
 
 def _plain(body: str) -> bool:
@@ -151,7 +185,7 @@ def paste_note(entry: Entry, *, owner: Mailbox, message_id: str, now: datetime) 
     if entry.message_id:
         message["In-Reply-To"] = message["References"] = entry.message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content("\n".join(lines), charset="utf-8", cte="quoted-printable")
+    _fill(message, "\n".join(lines) + "\n")
     return message.as_bytes()
 
 
@@ -180,5 +214,5 @@ def _to_the_owner(text: str, owner: Mailbox, to: str, message_id: str, now: date
     message["Date"] = format_datetime(now)
     message["Message-ID"] = message_id
     message["X-Auto-Response-Suppress"] = "All"
-    message.set_content(body.strip() + "\n", charset="utf-8", cte="quoted-printable")
+    _fill(message, body.strip() + "\n")
     return message
