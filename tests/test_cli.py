@@ -231,6 +231,21 @@ def test_a_case_that_is_not_there_is_a_wrong_usage(config: Path) -> None:
     assert "there is no case c17" in result.output
 
 
+@pytest.mark.parametrize("who", ["", " ", ".", "-", "@", "ada@", "🙂"])
+def test_nobody_is_forgotten_where_nobody_is_named(config: Path, who: str) -> None:
+    result = rsvpd("forget", "--config", config, "--", who)
+
+    assert result.exit_code == 2
+    assert "neither an address nor a name" in result.output
+    assert not (config.parent / "state").exists()
+
+
+def test_forgetting_somebody_unknown_says_so(config: Path) -> None:
+    result = rsvpd("forget", "--config", config, " Nobody Here ")
+
+    assert (result.exit_code, result.stdout) == (1, "Nobody called Nobody Here is known; nothing was erased.\n")
+
+
 def test_digest_prints_the_summary_of_any_week(config: Path) -> None:
     result = rsvpd("digest", config, "--week", "2026-W47")
 

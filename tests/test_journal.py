@@ -290,6 +290,31 @@ def test_a_forgotten_person_is_nowhere_and_the_chain_of_events_still_holds(journ
     assert journal.entry(other.id).reply is not None
 
 
+@pytest.mark.parametrize("who", ["", " ", ".", "-", "@", "bob@", "@stranger", "🙂"])
+def test_what_names_nobody_erases_nobody(journal: Journal, who: str) -> None:
+    for key, name in (("a", "Bob Stranger"), ("b", "..."), ("c", None), ("d", "Bob"), ("e", "-")):
+        journal.take_in(key, b"raw", None, NOW)
+        (entry,) = journal.entries(State.NEW)
+        notification = Notification("linkedin", Kind.INVITATION, Person(name=name))
+        journal.judged(entry, judgement(notification), account(""), Ruling(State.CLOSED), NOW)
+
+    assert journal.forget(who, NOW) == 0
+
+    assert [case.inviter.name for case in journal.cases()] == ["-", "Bob", None, "...", "Bob Stranger"]
+    assert all(journal.raw(entry) for entry in journal.entries(State.CLOSED))
+
+
+@pytest.mark.parametrize("who", ["Stranger, Bob", "bob+news@Example.org"])
+def test_a_person_is_erased_however_their_name_or_address_is_written(journal: Journal, who: str) -> None:
+    notification = Notification("linkedin", Kind.INVITATION, Person(name="Dr. Bob Stranger"))
+    journal.take_in("a", b"raw", None, NOW)
+    (entry,) = journal.entries(State.NEW)
+    ruling = Ruling(State.HELD, not_before=NOW, recipient="bob@example.org")
+    journal.judged(entry, judgement(notification), account("bob@example.org"), ruling, NOW)
+
+    assert journal.forget(who, NOW) == 1
+
+
 def test_a_journal_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     open_file(path)

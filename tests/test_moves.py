@@ -65,6 +65,24 @@ def test_a_mail_moved_out_of_declined_before_its_hold_ends_is_not_answered(
     assert found.lies_in(DECLINED, end) == [0, 1]
 
 
+def test_who_is_forgotten_during_the_hold_gets_no_answer_and_nobody_is_said_to_have_moved_a_mail(
+    begin: Callable[..., Desk],
+) -> None:
+    found = begin(old_linkedin(*STRANGER))
+
+    found.journal.forget(STRANGER[1], found.clock.now)
+    before = found.journal.entries(State.HELD)
+    found.end_of_hold()
+    found.round()
+
+    assert (before, found.answered) == ([], [])
+    (entry,) = found.journal.entries(State.CLOSED)
+    assert entry.why == "erased at the owner's word"
+    (case,) = found.journal.cases()
+    assert not any("moved" in event.why for event in found.journal.history(case))
+    found.journal.verify()
+
+
 @pytest.mark.parametrize(
     ("who", "start", "end", "verdict"),
     [(UNCLEAR, REVIEW, ACCEPT, Verdict.ACCEPT), (KNOWN, ACCEPT, REVIEW, Verdict.HUMAN)],

@@ -689,19 +689,32 @@ def resume(config_path: Path | str | None) -> None:
     click.echo("Resumed.")
 
 
+def _somebody(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
+    from gateway.names import read
+    from gateway.settings import is_address
+
+    if not (is_address(value.strip()) if "@" in value else read(value).words):
+        raise click.BadParameter(f"{value!r} is neither an address nor a name")
+    return value.strip()
+
+
 @main.command()
 @CONFIG
-@click.argument("who", metavar="ADDRESS|NAME")
+@click.argument("who", metavar="ADDRESS|NAME", callback=_somebody)
 def forget(config_path: Path | str | None, who: str) -> None:
     """Erase a person everywhere: from what is known of your acquaintances, and from the cases.
 
-    Your own files and mail stay as they are; what is read from them again leaves this person out.
+    Your own files and mail stay as they are; what is read from them again leaves this person out. An answer that still
+    waits is taken back. Exits with 1 if nobody of this address or name is known.
     """
     from gateway.owner import people_of
 
     _, journal = _journal(config_path)
     now = datetime.now(UTC)
     records, cases = people_of(journal).forget(who, now), journal.forget(who, now)
+    if not records and not cases:
+        click.echo(f"Nobody called {who} is known; nothing was erased.")
+        sys.exit(NEEDS_YOU)
     click.echo(f"Erased {who}: records of acquaintances {records}, cases {cases}.")
 
 

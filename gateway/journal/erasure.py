@@ -6,10 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
+from gateway.journal.entries import WAITING, find, settle
 from gateway.journal.schema import cases, entries, events, standing
 from gateway.journal.store import append, link
-from gateway.model import Scope
-from gateway.names import fold
+from gateway.model import Scope, State
+from gateway.names import read
+from gateway.people.keys import address_key
 
 _ERASED = "erased at the owner's word"
 _NO_CASE = {"profile": None, "person_name": None, "pastes": False}
@@ -18,8 +20,10 @@ _NOBODY = {"name": None, "headline": None, "company": None, "profile_url": None,
 
 def erase(connection: Connection, owner: str, who: str, now: datetime) -> int:
     """Erase all cases of the person with this address or full name; how many there were."""
-    found = [row.id for row in connection.execute(select(cases).where(cases.c.owner == owner)) if _is(row.inviter, who)]
+    found = _cases_by_address(connection, owner, who) if "@" in who else _cases_by_name(connection, owner, who)
     for case_id in found:
+        for entry in find(connection, owner, entries.c.case_id == case_id, entries.c.state.in_(WAITING)):
+            settle(connection, owner, entry, State.CLOSED, now, why=_ERASED)
         connection.execute(update(cases).where(cases.c.id == case_id).values(inviter=_NOBODY, **_NO_CASE))
         answers = select(events.c.entry_id).where(events.c.case_id == case_id, events.c.entry_id.is_not(None))
         connection.execute(
@@ -37,9 +41,25 @@ def erase(connection: Connection, owner: str, who: str, now: datetime) -> int:
     return len(found)
 
 
-def _is(inviter: dict[str, str | None], who: str) -> bool:
-    address, name = inviter.get("address"), inviter.get("name")
-    return who.casefold() == (address or "").casefold() or (name is not None and fold(name) == fold(who))
+def _cases_by_address(connection: Connection, owner: str, address: str) -> list[int]:
+    """Those whose inviter has this address, or was to be answered there."""
+    wanted = address_key(address)
+    to_them = select(entries.c.case_id).where(entries.c.owner == owner, entries.c.recipient == wanted)
+    answered = frozenset(connection.execute(to_them).scalars())
+    return [
+        row.id
+        for row in connection.execute(select(cases.c.id, cases.c.inviter).where(cases.c.owner == owner))
+        if row.id in answered or (row.inviter["address"] and address_key(row.inviter["address"]) == wanted)
+    ]
+
+
+def _cases_by_name(connection: Connection, owner: str, name: str) -> list[int]:
+    wanted = read(name).words  # none of what is no name: it is nobody's
+    return [
+        row.id
+        for row in connection.execute(select(cases.c.id, cases.c.inviter).where(cases.c.owner == owner))
+        if wanted and row.inviter["name"] and read(row.inviter["name"]).words == wanted
+    ]
 
 
 def _chain_anew(connection: Connection, owner: str) -> None:

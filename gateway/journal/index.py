@@ -23,6 +23,7 @@ from gateway.names.text import people_in
 from gateway.people.keys import add, address_key, found_alike, identifiers, identity, keys_of, names_of, summed
 
 _BATCH = 250  # people written in one go; a thousand take no less time, and 3 MB more
+_NOBODY = frozenset({address_key(""), "n:"})  # the keys of what is no address and no name
 _T = TypeVar("_T")
 # Made once: to put it together takes longer than to run it.
 _FIND = select(people).where(
@@ -116,6 +117,8 @@ class PeopleIndex:
     def forget(self, who: str, now: datetime) -> int:
         """Erase the person with this address, or all of this full name, for good; how many records they were in."""
         wanted = address_key(who) if "@" in who else f"n:{read(who).exact}"
+        if wanted in _NOBODY:
+            return 0
         records = self._records_of(wanted)
         marks = {wanted} | {key for record in records for key in identifiers(record)}
         marks |= {f"bare {name.exact}" for record in records for name in names_of(record)}
@@ -126,8 +129,7 @@ class PeopleIndex:
             if rows:
                 connection.execute(insert(people_forgotten), rows)
             self._drop(connection, people.c.id.in_([self._id(record) for record in records]))
-            self._scrub(connection, already | fresh)
-        return len(records)
+            return len(records) + self._scrub(connection, already | fresh)
 
     def _records_of(self, wanted: str) -> set[Acquaintance]:
         """The records with this key, and all others that hang together with them by addresses and profiles."""
@@ -138,8 +140,8 @@ class PeopleIndex:
             found |= {record for record in self.find(sorted(keys)) if not keys.isdisjoint(identifiers(record))}
         return found
 
-    def _scrub(self, connection: Connection, forgotten: frozenset[str] | set[str]) -> None:
-        """Take a forgotten name out of the subjects and titles of others."""
+    def _scrub(self, connection: Connection, forgotten: frozenset[str] | set[str]) -> int:
+        """Take a forgotten name out of the subjects and titles of others; how many told of it."""
         own = connection.execute(select(people.c.id, people.c.about).where(people.c.owner == self.owner)).all()
         told = [row.id for row in own if self._tells_of(row.about, forgotten)]
         for batch in _batches(told):
@@ -148,6 +150,7 @@ class PeopleIndex:
             self._drop(connection, of_batch)
             # Without its title a record may be of the same identity as another.
             self._add(connection, (replace(record, about="") for record in records))
+        return len(told)
 
     def _tells_of(self, text: str, forgotten: frozenset[str] | set[str]) -> bool:
         names = {read(named.name).exact for named in people_in(text)}
