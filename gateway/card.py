@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
+from gateway.agenda import stands
 from gateway.explain import account
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
 from gateway.reading import Reading
@@ -28,6 +31,34 @@ _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "m
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
 _BY = {"owner": " (you)", "answer": " (they answered)"}
 _WIDTH = 100
+# The journal's words of what happened, as a person says it; a word that is not here is one already.
+_HAPPENED: dict[str, str] = {
+    "taken-in": "mail came in",
+    **{verdict: f"judged: {verdict}" for verdict in Verdict},
+    State.HELD: "answer waits for its hold to end",
+    State.DUE: "answer may go out",
+    State.SENDING: "mail server is asked",
+    State.DOT: "mail server takes the answer",
+    State.SENT: "answered by mail",
+    State.REFUSED: "answer refused",
+    State.UNCERTAIN: "answer uncertain",
+    State.CLOSED: "nothing is sent",
+    State.UNREADABLE: "mail cannot be read",
+    "moved": "judged anew",
+    "overruled": "you decided",
+    "answer": "answer written",
+    "filing": "mail is being filed",
+    "filed": "mail filed",
+    "undecided": "place decides nothing yet",
+    "answered": "they wrote back",
+    "auto-reply": "automatic answer of theirs",
+    "connected": "connected",
+    "offended": "took offence",
+    "bounced": "answer came back",
+    "owner: taken back": "you took back",
+}
+# Proves that nothing was changed, and tells a person nothing.
+_SEAL = re.compile(r"(?:; |^)(?:mail|answer) [0-9a-f]{32}$")
 
 
 def console() -> Console:
@@ -43,17 +74,27 @@ def show(reading: Reading, to: Console) -> None:
     to.print(card(account(reading.judgement, None), title=title, subtitle=reading.file))
 
 
-def card(told: Mapping[str, Any], *, title: str, subtitle: str) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class _Today:
+    """How things are with a mail that was judged some time ago."""
+
+    verdict: Verdict  # of its case, whoever decided it
+    by: str
+    stands: str
+    answers: bool  # whether the answer it was judged to get is one to be given, or was given
+
+
+def card(told: Mapping[str, Any], *, title: str, subtitle: str, today: _Today | None = None) -> RenderableType:
     """What `explain --json` tells of a mail, for a person. All that comes from a mail is text, never markup."""
-    verdict = Verdict(told["verdict"])
+    verdict = today.verdict if today else Verdict(told["verdict"])
     colour = _COLOUR[verdict]
     if verdict is Verdict.IGNORE:
         return Padding(
             Text.assemble((f"{verdict}  ", colour), (title, "bold"), f"  {'; '.join(told['because'])}"), (0, 1)
         )
     return Panel(
-        Group(*_body(told)),
-        title=Text.assemble((f" {verdict} ", f"bold {colour}"), title),
+        Group(*_body(told, today)),
+        title=Text.assemble((f" {verdict}{today.by if today else ''} ", f"bold {colour}"), title),
         subtitle=Text(subtitle, style="bright_black"),
         title_align="left",
         subtitle_align="right",
@@ -63,8 +104,8 @@ def card(told: Mapping[str, Any], *, title: str, subtitle: str) -> RenderableTyp
     )
 
 
-def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
-    """Print cases as a table: who, the verdict, and where the answer stands."""
+def show_cases(rows: Sequence[tuple[Case, Entry]], zone: tzinfo, to: Console) -> None:
+    """Print cases as a table: who, the verdict, and where the answer stands, in the owner's time."""
     table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
     for heading in ("case", "since", "who", "verdict", "stands"):
         table.add_column(heading, no_wrap=heading in ("case", "since"), overflow="fold")
@@ -72,7 +113,8 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
         name, headline = case.inviter.name or "(no name)", case.inviter.headline
         who = Text.assemble((name, "bold"), f"\n{headline}" if headline else "")
         verdict = Text(f"{case.verdict}{_BY.get(case.decided_by, '')}", style=_COLOUR[case.verdict])
-        table.add_row(case.name, f"{case.opened:%Y-%m-%d}", who, verdict, Text(_stands(case, entry)))
+        since = f"{case.opened.astimezone(zone):%Y-%m-%d}"
+        table.add_row(case.name, since, who, verdict, Text(stands(case, entry, zone)))
     to.print(table)
 
 
@@ -187,40 +229,46 @@ def _ruling(ruled: Ruled) -> Text:
     return Text.assemble((str(ruled.verdict), _COLOUR[ruled.verdict]), f"{way} ({ruled.rule}): {because}")
 
 
-def _stands(case: Case, entry: Entry) -> str:
-    if entry.reply and entry.reply.channel is Channel.PASTE:
-        return "paste the short text"
-    if entry.state is not State.CLOSED or entry.why:
-        return entry.why or str(entry.state)
-    return {Verdict.HUMAN: "waits for you", Verdict.ACCEPT: "accept it in the network"}.get(
-        case.verdict, "nothing to do"
-    )
-
-
-def show_case(case: Case, entries: Sequence[Entry], history: Sequence[Event], to: Console) -> None:
-    """Print all about a case: the card of each of its mails, and what happened when."""
+def show_case(case: Case, entries: Sequence[Entry], history: Sequence[Event], zone: tzinfo, to: Console) -> None:
+    """Print all about a case: the card of each of its mails, and what happened when, in the owner's time."""
     for entry in entries:
         if entry.judgement:
-            title = case.inviter.name or "(no name)"
-            to.print(card(entry.judgement, title=title, subtitle=f"{case.name}, {entry.taken_in:%Y-%m-%d %H:%M} UTC"))
+            title, came = case.inviter.name or "(no name)", _moment(entry.taken_in, zone)
+            to.print(
+                card(entry.judgement, title=title, subtitle=f"{case.name}, {came}", today=_today(case, entry, zone))
+            )
     table = Table(box=SIMPLE, pad_edge=False, show_header=False)
     for event in history:
-        table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.what, Text(event.why))
+        at = f"{event.at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+        table.add_row(
+            at, _HAPPENED.get(event.what, event.what.replace("owner: ", "you said: ")), Text(_SEAL.sub("", event.why))
+        )
     to.print(table)
+    to.print(Text(f"Times are those of {zone}.", style="bright_black"))
 
 
-def _body(told: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _today(case: Case, entry: Entry, zone: tzinfo) -> _Today:
+    now = "" if entry.continues else stands(case, entry, zone)
+    answers = (case.verdict is Verdict.DECLINE and not entry.dealt_with) or entry.state is State.SENT
+    return _Today(case.verdict, _BY.get(case.decided_by, ""), now, answers and not entry.continues)
+
+
+def _body(told: Mapping[str, Any], today: _Today | None) -> Iterator[RenderableType]:
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="bright_black", no_wrap=True)
     rows.add_column(overflow="fold")
+    if today and today.stands:
+        rows.add_row("stands", Text(today.stands, style="bold"))
     for label, value in _facts(told):
         rows.add_row(label, value)
+    if today and today.verdict != told["verdict"]:
+        rows.add_row("judged", Text(f"{told['verdict']}, before it was decided otherwise"))
     for number, reason in enumerate(told["because"]):
         rows.add_row("because" if number == 0 else "", Text(reason, style="bold"))
     rows.add_row("rule", Text(told["rule"]))
     yield rows
     reply = told["reply"]
-    if reply is None:
+    if reply is None or (today and not today.answers):
         return
     channel = Channel(reply["channel"])
     if channel is Channel.PASTE:
@@ -238,7 +286,7 @@ def _facts(told: Mapping[str, Any]) -> Iterator[tuple[str, Text]]:
             who.append(f", {inviter['headline']}", style="not bold")
         yield "who", who
     if inviter and inviter["profile_url"] and told["authentic"] == "pass":
-        yield "", Text(inviter["profile_url"], style="blue")
+        yield "", Text(inviter["profile_url"], style="cyan")
     if told["network"]:
         yield "what", Text(f"{told['network']} {told['kind']}")
     if told["network"] and inviter:

@@ -16,12 +16,22 @@ from gateway.journal import Answer, Journal
 from gateway.journal.entries import ON_THE_WIRE
 from gateway.letter import letter_id
 from gateway.mail import parse
-from gateway.model import Case, Channel, Decision, Entry, Kind, Notification, Scope, Standing, State, Verdict
+from gateway.model import (
+    OWNER_RULE,
+    Case,
+    Channel,
+    Decision,
+    Entry,
+    Kind,
+    Notification,
+    Scope,
+    Standing,
+    State,
+    Verdict,
+)
 from gateway.owner import for_service
 from gateway.pipeline import Owner, judge, rule_on
 from gateway.policy import concerns
-
-OWNER_RULE = "owner"
 
 Deed = Callable[[Journal], str]  # writes the owner's word down and tells what follows
 

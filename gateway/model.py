@@ -94,6 +94,10 @@ class State(StrEnum):
     UNREADABLE = "unreadable"  # kept and shown; malformed, or a known network's unknown layout
 
 
+WAITING = (State.HELD, State.DUE)  # to go out
+PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner sees to it
+
+
 @dataclass(frozen=True, slots=True)
 class Mailbox:
     """An RFC 5322 mailbox: display name ("" where there is none) and address, domain in lower case."""
@@ -364,6 +368,7 @@ class Landed:
     uids: range
 
 
+OWNER_RULE = "owner"  # the rule of a decision that is the owner's own
 CONTINUES = "continues "  # how the reason of an entry begins that only continued a case
 
 
@@ -380,6 +385,7 @@ class Entry:
     case_id: int | None = None
     case: str | None = None  # "c17"
     verdict: Verdict | None = None  # of the case as it stands now, whoever decided it
+    dealt_with: bool = False  # the owner decided the case since: nothing that followed from the mail is left to do
     judgement: Mapping[str, Any] | None = field(default=None, repr=False)  # as `explain --json` prints it
     policy: str = ""  # fingerprint of the policy it was judged under
     reply: Reply | None = None

@@ -65,6 +65,9 @@ BREAKER = 3  # bounces a day after which nothing is sent until the owner says so
 _AT_ONCE = 20  # mails judged in one transaction
 MOST_TRIES = 2  # readings of a mail that ended the process before it is set aside
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
+# Why an answer does not go out by itself; by these words it is known again.
+DRAFTED = "draft mode: nothing is sent"
+TOO_OLD = f"the invitation is older than {FRESH.days} days: it is answered only if you say so"
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
 _FIRST_RETRY = timedelta(minutes=5)
 _LONGEST_RETRY = timedelta(hours=4)
@@ -362,12 +365,11 @@ def rule_on(judgement: Judgement, continues: str | None, date: datetime | None, 
     if reply.channel is Channel.PASTE or reply.to is None:
         return Ruling(State.CLOSED, "no mail reaches the inviter: the short text waits to be pasted")
     if owner.mode != "send":
-        drafted = reply.to if owner.mode == "draft" else None
-        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent", recipient=drafted)
+        if owner.mode == "draft":
+            return Ruling(State.CLOSED, DRAFTED, recipient=reply.to)
+        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent")
     if date is None or now - date > FRESH:
-        return Ruling(
-            State.CLOSED, f"the invitation is older than {FRESH.days} days: it is answered only if you say so"
-        )
+        return Ruling(State.CLOSED, TOO_OLD)
     if owner.hold:
         return Ruling(State.HELD, not_before=now + owner.hold, recipient=reply.to)
     return Ruling(State.DUE, recipient=reply.to)

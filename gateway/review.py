@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from gateway.agenda import APART, waits
 from gateway.commands import links_of
 from gateway.config import Config
 from gateway.digest import Contents, Rhythm, Summary, Week, as_mail, compose, gather, summarise, texts_to_decline
@@ -12,16 +13,15 @@ from gateway.digest.words import words
 from gateway.errors import SendUncertain
 from gateway.explain import findings_in
 from gateway.journal import Journal
-from gateway.journal.entries import PARKED
 from gateway.letter import summary_id
 from gateway.logins import troubles
-from gateway.model import Case, Channel, Entry, State, Verdict
+from gateway.model import Case, Entry, State
 from gateway.orders import SENT_BY_HAND
 from gateway.owner import for_service, people_of, post_of
 from gateway.pipeline import Owner
 from gateway.suggest import Decided, suggest
 
-HABITS = 1000  # cases in which is looked for what the owner decides again and again
+HABITS = 1000  # cases in which is looked for what the owner decides again and again, and for what is only counted
 _FAILED = (State.REFUSED, State.UNCERTAIN)
 
 
@@ -33,14 +33,6 @@ def retry(_config: Config, journal: Journal, case: Case, now: datetime) -> str:
     if not journal.settle(failed[-1], State.DUE, now, why="sent again at the owner's word", only_from=_FAILED):
         return f"{case.name} is being sent again already."
     return f"{case.name}: the answer goes out again with the next round."
-
-
-def waits(entry: Entry, verdict: str) -> bool:
-    """Whether a mail, in a case of this verdict, needs something from the owner."""
-    if entry.state in PARKED:
-        return True
-    pastes = entry.reply is not None and entry.reply.channel is Channel.PASTE
-    return not entry.continues and (verdict in (Verdict.ACCEPT, Verdict.HUMAN) or pastes)
 
 
 def summary(config: Config, journal: Journal, week: str | None, now: datetime) -> Summary:
@@ -95,7 +87,13 @@ def written(
 
 def listed(journal: Journal, most: int) -> list[tuple[Case, Entry]]:
     """The latest cases that wait for the owner, with the mail that opened them, the one that changed last first."""
-    return [(case, entry) for case, entry in journal.waiting(most) if waits(entry, case.verdict)]
+    return [(case, entry) for case, entry in journal.waiting(most) if waits(entry)]
+
+
+def left_apart(journal: Journal) -> str:
+    """How many of the latest cases lie in Drafts or are too old to be answered unasked; "" when none is."""
+    looked_at, apart = journal.left_apart(APART, HABITS)
+    return f"{'at least ' if looked_at == HABITS else ''}{apart}" if apart else ""
 
 
 def decided(journal: Journal) -> tuple[Decided, ...]:

@@ -79,6 +79,15 @@ def test_explain_shows_a_card_to_a_person(config: Path, tmp_path: Path) -> None:
     assert "because" in result.stdout
 
 
+def test_a_profile_can_be_read_on_black(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+
+    shown = rsvpd("explain", "--config", config, mail(tmp_path, linkedin("Carla Known"))).stdout
+
+    assert "\x1b[36mhttps://www.linkedin.com/in/carla-known" in shown
+
+
 def test_nothing_a_mail_says_steers_the_terminal_or_turns_the_direction_of_writing(
     config: Path, tmp_path: Path
 ) -> None:

@@ -248,6 +248,7 @@ def test_the_demo_shows_the_service_do_what_the_samples_expect(
     shown = capsys.readouterr().out
     [folder] = tmp_path.iterdir()
     assert "Not as expected" not in shown
+    assert re.search(r"^ 17 +c13 +decline ", shown, re.MULTILINE)
     assert (status, (folder / "summary.txt").read_text().startswith("Your invitations")) == (0, True)
 
 

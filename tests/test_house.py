@@ -48,7 +48,7 @@ FLOORS = (
         *("secrecy", "archive", "systemd", "oauth", "grants", "background", "heartbeat", "heap"),
     ),
     ("blindness",),
-    ("pipeline", "conversation", "digest", "reading", "replay", "page", "card"),
+    ("pipeline", "conversation", "digest", "reading", "replay", "page", "card", "agenda"),
     (
         "state",
         "presence",

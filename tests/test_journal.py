@@ -401,6 +401,22 @@ def test_what_somebody_is_told_or_acts_on_waits_for_the_disk_and_what_is_found_o
     assert waited == [True, True, False, False, False, True, False, False, False, True, True, True]
 
 
+def test_of_the_latest_cases_those_are_counted_that_were_left_apart_and_not_decided_since(journal: Journal) -> None:
+    for number in range(5):
+        journal.take_in(str(number), b"raw", None, NOW)
+        (entry,) = journal.entries(State.NEW)
+        ruling = Ruling(State.CLOSED, "too old" if number else "something else")
+        asked = judgement(invitation(f"Bob {number}", slug=str(number)))
+        journal.judged(entry, asked, account("bob@example.org"), ruling, NOW + timedelta(minutes=number))
+    before = journal.left_apart(["too old"], 3), journal.left_apart(["too old"], 9)
+
+    last = journal.cases()[0]
+    journal.overrule(last, Verdict.DECLINE, "declined quietly by the owner", NOW + timedelta(hours=1), quietly=True)
+
+    assert before == ((3, 3), (5, 4))
+    assert journal.left_apart(["too old"], 9) == (5, 3)
+
+
 def test_what_is_asked_in_every_round_looks_at_a_few_rows_alone(tmp_path: Path) -> None:
     """However many mails there are: a journal of a million cases has to be asked as quickly as an empty one."""
     journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")

@@ -534,20 +534,31 @@ def _show_processes(url: str, *, as_json: bool) -> None:
 
 @main.command("list")
 @CONFIG
-@click.option("--all", "everything", is_flag=True, help="Also what needs nothing from you any more.")
+@click.option("--all", "everything", is_flag=True, help="Every case, whatever became of it.")
 def list_cases(config_path: Path | str | None, everything: bool) -> None:
-    """The latest hundred cases that wait for you: who, the verdict, and what is to be done."""
-    from gateway.card import console, show_cases
-    from gateway.review import listed
+    """The latest hundred cases that need you, and answers that have not gone out yet, with when they do.
 
-    _, journal = _journal(config_path)
+    What needs you is an invitation to accept or to decide about, a text to paste, an answer that did not get through.
+
+    Drafts, which lie in your Drafts folder, and invitations older than 7 days, which are answered only if you say so,
+    may be many and are only counted; they stand in the weekly summary, as does all that was answered or declined
+    quietly.
+    """
+    from gateway.card import console, show_cases
+    from gateway.review import left_apart, listed
+
+    config, journal = _journal(config_path)
     rows = journal.latest() if everything else listed(journal, _LISTED + 1)
     if rows:
-        show_cases(rows[: None if everything else _LISTED], console())
+        show_cases(rows[: None if everything else _LISTED], config.me.zone, console())
     else:
         click.echo("No cases yet." if everything else "Nothing waits for you. `rsvpd list --all` shows all cases.")
-    if not everything and len(rows) > _LISTED:
+    if everything:
+        return
+    if len(rows) > _LISTED:
         click.echo(f"These are the latest {_LISTED} that wait for you. `rsvpd list --all` shows all cases.")
+    if apart := left_apart(journal):
+        click.echo(f"In your Drafts folder, or too old to be answered unasked: {apart}. `rsvpd list --all` shows them.")
 
 
 @main.command()
@@ -558,14 +569,15 @@ def show(config_path: Path | str | None, with_policy: bool, case: str) -> None:
     """All about one case: the findings, the reasons, the answer, and what happened when."""
     from gateway.card import console, show_case
 
-    _, journal = _journal(config_path)
-    found = _case(journal, case)
+    config, journal = _journal(config_path)
+    zone, found = config.me.zone, _case(journal, case)
     mails = journal.of_case(found)
-    show_case(found, mails, journal.history(found), console())
+    show_case(found, mails, journal.history(found), zone, console())
     for fingerprint in dict.fromkeys(mail.policy for mail in mails if mail.policy):
         since = journal.policies.since(fingerprint)
         click.echo(
-            f"Decided under policy {fingerprint[:8]}" + (f", in force since {since:%Y-%m-%d}." if since else ".")
+            f"Decided under policy {fingerprint[:8]}"
+            + (f", in force since {since.astimezone(zone):%Y-%m-%d}." if since else ".")
         )
         if with_policy:
             click.echo(journal.policies.text(fingerprint) or "")

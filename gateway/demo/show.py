@@ -13,10 +13,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from gateway.agenda import to_paste, waits
 from gateway.demo.outcome import Outcome, Scene
 from gateway.demo.sink import Letter
-from gateway.model import Channel, Entry, Verdict
-from gateway.review import waits
+from gateway.model import Entry, Verdict
 
 WIDTH = 100
 _STYLE: dict[str, str] = {
@@ -61,12 +61,14 @@ def _heading(console: Console, words: str) -> None:
 def _what_came_in(outcomes: Sequence[Outcome]) -> Table:
     table = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1), pad_edge=False)
     table.add_column("", justify="right", style="bright_black")
+    table.add_column("Case", no_wrap=True)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("What came in, and why it was judged so", ratio=3, overflow="fold")
     table.add_column("What was done", ratio=2, overflow="fold")
     for outcome in outcomes:
         table.add_row(
             str(outcome.sample.number),
+            outcome.entry.case if outcome.entry else "",
             Text(outcome.verdict, style=_STYLE.get(outcome.verdict, "red")),
             Group(outcome.sample.expected.about, Padding(_because(outcome), (0, 0, 0, 2))),
             Text("\n".join(_done(outcome))),
@@ -90,18 +92,11 @@ def _done(outcome: Outcome) -> Iterator[str]:
     if outcome.recipients:
         yield "answered:"
         yield from outcome.recipients
-    elif _pastes(outcome):
+    elif waits(outcome.entry) and to_paste(outcome.entry):
         yield "to paste: no mail reaches them"
     elif outcome.entry.why:
         yield outcome.entry.why
     yield f"filed: {', '.join(outcome.folders)}"
-
-
-def _pastes(outcome: Outcome) -> bool:
-    entry = outcome.entry
-    if entry is None or entry.reply is None:
-        return False
-    return waits(entry, outcome.verdict) and entry.reply.channel is Channel.PASTE
 
 
 def _waiting(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
@@ -109,13 +104,13 @@ def _waiting(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for outcome in outcomes:
         entry = outcome.entry
-        if entry and waits(entry, outcome.verdict):
+        if entry and waits(entry):
             found.setdefault(_wanted(outcome, entry), []).append(f"{entry.case or '-'} {_who(entry)}")
     return found
 
 
 def _wanted(outcome: Outcome, entry: Entry) -> str:
-    if entry.reply and _pastes(outcome):
+    if entry.reply and to_paste(entry):
         return f"Paste “{entry.reply.short}”"
     return "Accept in the network" if outcome.verdict == Verdict.ACCEPT else "Decide"
 

@@ -30,7 +30,7 @@ from gateway.journal import casebook
 from gateway.journal import entries as _entries
 from gateway.journal.conversation import Conversation
 from gateway.journal.docket import Docket, mailbox_of, pastes, sealed
-from gateway.journal.entries import ON_THE_WIRE, PARKED, WAITING, Denied
+from gateway.journal.entries import ON_THE_WIRE, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
 from gateway.journal.schema import (
@@ -49,7 +49,7 @@ from gateway.journal.shelves import Policies, Weeks
 from gateway.journal.store import Store, append, append_all, first_broken_event
 from gateway.journal.whereabouts import Whereabouts, passed
 from gateway.journal.words import StandingWords
-from gateway.model import Case, Entry, Judgement, Landed, Limits, Place, Ruling, State, Verdict
+from gateway.model import PARKED, WAITING, Case, Entry, Judgement, Landed, Limits, Place, Ruling, State, Verdict
 
 AWAY = "away"  # the event of having been stopped for days; its reason is since when
 A_DAY = timedelta(days=1)  # from one note of being alive to the next
@@ -67,7 +67,21 @@ def _part(query: Select[Any]) -> Select[Any]:
 # Built once, for what is asked in every round: to build a statement takes longer than to run it.
 _MINE: BindParameter[str] = bindparam("owner")
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
-_MAY_WAIT = casebook.CASES.where(MAY_WAIT)
+# Whom the owner said they will accept asks for nothing more.
+_MAY_WAIT = casebook.CASES.where(MAY_WAIT, (cases.c.decided_by != "owner") | (cases.c.verdict != Verdict.ACCEPT))
+_LATEST = casebook.CASES.limit(bindparam("most")).subquery()
+_LEFT_APART = (
+    select(func.count(_LATEST.c.id), func.count(entries.c.id))
+    .select_from(_LATEST)
+    .outerjoin(
+        entries,
+        (entries.c.case_id == _LATEST.c.id)
+        & (entries.c.state == State.CLOSED)
+        & entries.c.why.in_(bindparam("whys", expanding=True))
+        & (_LATEST.c.verdict == Verdict.DECLINE)
+        & (_LATEST.c.decided_by != "owner"),
+    )
+)
 _CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
 _ADVANCED = (
     update(cursors)
@@ -428,8 +442,11 @@ class Journal:
         return self._in_parts(_UNFILED, lies_in=folder)
 
     def waiting(self, most: int) -> list[tuple[Case, Entry]]:
-        """The latest cases that may wait for the owner, the one that changed last first, each with its first mail."""
-        parked = select(entries.c.case_id).where(entries.c.owner == _MINE, entries.c.state.in_(PARKED))
+        """The latest cases that may wait for the owner, or whose answers wait for their last word.
+
+        The one that changed last comes first, each with its first mail.
+        """
+        parked = select(entries.c.case_id).where(entries.c.owner == _MINE, entries.c.state.in_((*PARKED, *WAITING)))
         of_parked = select(cases).where(cases.c.id.in_(parked)).order_by(cases.c.changed.desc()).limit(most)
         with self.store.read() as connection:
             found = {
@@ -439,6 +456,13 @@ class Journal:
             }
         latest = sorted(found.values(), key=lambda case: (case.changed, case.id), reverse=True)[:most]
         return self._with_first_mails(latest)
+
+    def left_apart(self, whys: Collection[str], most: int) -> tuple[int, int]:
+        """How many cases changed last, up to so many, and how many of them the policy declined for these reasons."""
+        with self.store.read() as connection:
+            asked = {"owner": self.owner, "whys": whys, "most": most}
+            looked_at, apart = connection.execute(_LEFT_APART, asked).one()
+        return looked_at, apart
 
     def latest(self, most: int | None = None) -> list[tuple[Case, Entry]]:
         """The cases that changed last, the latest first, each with its first mail."""

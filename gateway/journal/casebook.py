@@ -39,10 +39,9 @@ def by_name(connection: Connection, owner: str, name: str) -> Case | None:
 
 
 def overrule(connection: Connection, case: Case, verdict: Verdict, now: datetime) -> None:
-    """The owner's word instead of the policy's."""
-    connection.execute(
-        update(cases).where(cases.c.id == case.id).values(verdict=verdict, decided_by="owner", changed=now)
-    )
+    """The owner's word instead of the policy's; a text to paste is none any more, unless an answer comes with it."""
+    now_so = {"verdict": verdict, "decided_by": "owner", "changed": now, "pastes": False}
+    connection.execute(update(cases).where(cases.c.id == case.id).values(now_so))
 
 
 # By the time of their last change, latest first.

@@ -32,20 +32,24 @@ from sqlalchemy import (
 from gateway.errors import JournalFailed
 from gateway.journal.schema import Utc, cases, entries, events
 from gateway.journal.store import append, append_all, link
-from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
+from gateway.model import OWNER_RULE, WAITING, Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
 
 # In these states the network's inviter has, or may have, our answer.
 ON_THE_WIRE = (State.SENDING, State.DOT, State.SENT, State.UNCERTAIN)
-WAITING = (State.HELD, State.DUE)
 _AT_ONCE = 200  # entries
-PARKED = (State.UNREADABLE, State.UNCERTAIN, State.REFUSED)  # until the owner sees to it
 _SEAL_DIGITS = 32
 _SEAL = re.compile(rf"(?P<kind>mail|answer) [0-9a-f]{{{_SEAL_DIGITS}}}\Z")
 BLOCKED = timedelta(days=60)  # how long an address gets nothing after a mail to it came back
 # Built once: to build a statement takes longer than to run it.
 _ROWS = (
-    select(*(column for column in entries.c if column is not entries.c.raw), cases.c.number, cases.c.verdict)
+    select(
+        *(column for column in entries.c if column is not entries.c.raw),
+        cases.c.number,
+        cases.c.verdict,
+        cases.c.decided_by,
+        cases.c.pastes,
+    )
     .outerjoin(cases, entries.c.case_id == cases.c.id)
     .order_by(entries.c.id)
 )
@@ -222,6 +226,7 @@ def _entry(row: RowMapping) -> Entry:
         case_id=row["case_id"],
         case=f"c{row['number']}" if row["number"] is not None else None,
         verdict=Verdict(row["verdict"]) if row["verdict"] is not None else None,
+        dealt_with=_dealt_with(row),
         judgement=judgement,
         policy=row["policy"] or "",
         reply=Reply(**{**reply, "channel": Channel(reply["channel"])}) if reply else None,
@@ -234,6 +239,16 @@ def _entry(row: RowMapping) -> Entry:
         place=Place(row["folder"], row["uidvalidity"], row["uid"]) if placed else None,
         filed=row["filed"],
     )
+
+
+def _dealt_with(row: RowMapping) -> bool:
+    if row["decided_by"] != "owner" or row["verdict"] == Verdict.HUMAN:
+        return False
+    judgement = row["judgement"] or {}
+    if row["verdict"] == Verdict.ACCEPT or judgement.get("rule") != OWNER_RULE:
+        return True
+    # An answer at the owner's word, which they may have taken back since.
+    return bool(judgement["reply"]) and judgement["reply"]["channel"] == Channel.PASTE and not row["pastes"]
 
 
 def find(connection: Connection, owner: str, *conditions: ColumnElement[bool]) -> list[Entry]:

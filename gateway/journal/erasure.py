@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
-from gateway.journal.entries import WAITING, find, settle
+from gateway.journal.entries import find, settle
 from gateway.journal.schema import cases, entries, events, standing
 from gateway.journal.store import append, link
-from gateway.model import Scope, State
+from gateway.model import WAITING, Scope, State
 from gateway.names import read
 from gateway.people.keys import address_key
 
