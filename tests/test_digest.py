@@ -33,6 +33,7 @@ from gateway.journal.conversation import Outcome
 from gateway.journal.index import SourceState
 from gateway.mail import parse
 from gateway.model import AnswerLink, Channel, Entry, Mailbox, Reply, State, Verdict
+from gateway.pipeline import DRAFTED, TOO_OLD
 
 LANGUAGES = {file.stem for file in Path(gateway.digest.words.__file__).parent.glob("*.toml")}
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -94,7 +95,9 @@ def a_week_of_everything() -> list[Entry]:
         entry(4, "decline", reply=reply(Channel.PASTE), why="no mail reaches the inviter"),
         entry(5, "decline", State.UNCERTAIN, reply=reply(Channel.ADDRESS), why="cut off"),
         entry(6, "ignore", judgement=None),
-        entry(7, "decline", why="draft mode: nothing is sent"),
+        entry(7, "decline", reply=reply(Channel.ADDRESS), why=DRAFTED),
+        entry(9, "decline", reply=reply(Channel.ADDRESS), why=TOO_OLD),
+        entry(10, "decline", why="observe mode: nothing is sent"),
         entry(8, "decline", State.UNREADABLE, judgement=None, case=None, why="linkedin: no inviter found"),
     ]
 
@@ -102,7 +105,10 @@ def a_week_of_everything() -> list[Entry]:
 def test_each_case_stands_in_the_section_it_belongs_to() -> None:
     text = as_text(compose(facts(*a_week_of_everything()), words("en"), {}, texts={"c2": "Sorry, no."}))
 
-    titles = ["Accept? (1)", "Needs you (1)", "To paste (1)", "Declined and answered (1)", "Declined quietly (1)"]
+    titles = [
+        *("Accept? (1)", "Needs you (1)", "To paste (1)", "Drafted (1)", "Too old to be answered unasked (1)"),
+        *("Declined and answered (1)", "Declined quietly (1)"),
+    ]
     places = [text.index(title) for title in (*titles, "Trouble (2)")]
     assert places == sorted(places)
     assert "c1  Person 1, Cook (linkedin)" in section_of(text, "Accept?")
@@ -110,12 +116,15 @@ def test_each_case_stands_in_the_section_it_belongs_to() -> None:
     assert "Text to paste if you decline:\n    Sorry, no." in section_of(text, "Needs you")
     assert "Text to paste:\n    Thank you, but no." in section_of(text, "To paste")
     assert "c3 " in section_of(text, "Declined and answered")
-    assert "Draft mode: nothing is sent." in section_of(text, "Declined quietly")
+    assert "c7 " in section_of(text, "Drafted")
+    assert "lies in your Drafts folder" in section_of(text, "Drafted")
+    assert "c9 " in section_of(text, "Too old to be answered unasked")
+    assert "Observe mode: nothing is sent." in section_of(text, "Declined quietly")
     trouble = section_of(text, "Trouble")
     assert "c5  Person 5" in trouble
     assert "rsvpd retry c5" in trouble
     assert "could not be read: 1 (linkedin: no inviter found)" in trouble
-    assert "Invitations: 6, accept?: 1, needs you: 1, declined: 4.\nanswered: 1, uncertain: 1." in text
+    assert "Invitations: 8, accept?: 1, needs you: 1, declined: 6.\nanswered: 1, uncertain: 1." in text
 
 
 def test_what_the_owner_decided_needs_them_no_more() -> None:
@@ -129,6 +138,54 @@ def test_what_the_owner_decided_needs_them_no_more() -> None:
     told = section_of(text, "Decided by you")
     assert "c2  Person 2, Cook (linkedin)\n  declined by the owner\n" in told
     assert "https://www.linkedin.com/in/p2" in told
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        entry(2, "decline", reply=reply(Channel.PASTE), why="the short text waits to be pasted", dealt_with=True),
+        entry(2, "decline", reply=reply(Channel.ADDRESS), why=DRAFTED, dealt_with=True),
+        entry(2, "decline", reply=reply(Channel.ADDRESS), why=TOO_OLD, dealt_with=True),
+    ],
+    ids=["paste", "drafted", "old"],
+)
+def test_what_the_owner_declined_in_a_later_week_is_offered_no_more(left: Entry) -> None:
+    text = text_of(left)
+
+    told = section_of(text, "Declined quietly")
+    assert "c2 " in told
+    assert not re.search("paste|draft|only if you say so", told, re.IGNORECASE)
+
+
+def test_of_several_words_of_the_owners_about_a_case_the_last_is_told() -> None:
+    words_said = [("c2", "approved by the owner"), ("c3", "approved by the owner"), ("c2", "declined by the owner")]
+    people = {f"c{number}": entry(number, "decline") for number in (2, 3)}
+
+    told = section_of(text_of(*people.values(), overruled=words_said, opened_by=people), "Decided by you")
+
+    assert [line for line in told.splitlines() if line.startswith(("* ", "  de", "  app"))] == [
+        "* c2  Person 2, Cook (linkedin)",
+        "  declined by the owner",
+        "* c3  Person 3, Cook (linkedin)",
+        "  approved by the owner",
+    ]
+
+
+def test_a_draft_that_the_owner_asked_for_is_told_with_their_word() -> None:
+    left = entry(2, "needs-human", reply=reply(Channel.ADDRESS), why=DRAFTED, verdict=Verdict.DECLINE)
+
+    told = section_of(text_of(left, overruled=[("c2", "declined")], opened_by={"c2": left}), "Decided by you")
+
+    assert "  declined\n  The answer lies in your Drafts folder: send it or delete it.\n" in told
+
+
+def test_a_draft_offers_no_decline_and_what_is_too_old_does() -> None:
+    draft, old = (entry(n, "decline", reply=reply(Channel.ADDRESS), why=why) for n, why in ((1, DRAFTED), (2, TOO_OLD)))
+
+    page = html_of(draft, old, links=every_link(draft, old))
+
+    assert page.count(">decline</a>") == 1
+    assert page.index(">c2<") < page.index(">decline</a>")
 
 
 def test_what_the_owner_put_aside_for_review_still_needs_them() -> None:

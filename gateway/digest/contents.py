@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from gateway.agenda import drafted, to_paste, too_old
 from gateway.cases import INVITES
 from gateway.digest.facts import Facts, WeekCount
-from gateway.digest.items import COUNTED, Item, Links, People, Section, Texts, is_to_paste, is_told
+from gateway.digest.items import COUNTED, Item, Links, People, Section, Texts, is_told
 from gateway.digest.trouble import hindrances, troubles
 from gateway.digest.words import Words
 from gateway.journal.conversation import Outcome
@@ -17,6 +18,7 @@ from gateway.model import Entry, State, Verdict
 
 _FAILED = (State.REFUSED, State.UNCERTAIN)
 _VERDICTS = (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
+_PLACES = ("accept", "needs", "paste", "drafted", "old", "answered", "quiet")  # of invitations, in order
 _FEWEST_WEEKS = 4  # that make a comparison
 
 
@@ -119,11 +121,12 @@ def _examples(sections: Sequence[Section], words: Words) -> tuple[str, ...]:
 def _sections(facts: Facts, invitations: Sequence[Entry], people: People) -> Iterator[Section]:
     yield people.told("wrote", facts.wrote, facts.opened_by)
     placed = _placed(facts, [entry for entry in invitations if not entry.continues])
-    for key in ("accept", "needs", "paste", "answered", "quiet"):
+    for key in _PLACES:
         yield people.section(key, placed[key])
     yield people.section("back", filter(is_told, facts.came_back))
     yield people.told("moved", facts.moved, facts.opened_by)
-    yield people.told("overruled", facts.overruled, facts.opened_by)
+    # Of several words about a case the last one counts.
+    yield people.told("overruled", dict(facts.overruled).items(), facts.opened_by)
     came_back = {entry.id for entry in facts.came_back}
     failed = (entry for entry in facts.entries if entry.state in _FAILED and entry.id not in came_back)
     trouble = people.section("trouble", filter(is_told, failed))
@@ -134,7 +137,7 @@ def _sections(facts: Facts, invitations: Sequence[Entry], people: People) -> Ite
 def _placed(facts: Facts, opened: Iterable[Entry]) -> dict[str, list[Entry]]:
     """The section of each invitation of which no other section tells."""
     wrote, overruled = ({case for case, _ in told} for told in (facts.wrote, facts.overruled))
-    found: dict[str, list[Entry]] = {key: [] for key in ("accept", "needs", "paste", "answered", "quiet")}
+    found: dict[str, list[Entry]] = {key: [] for key in _PLACES}
     for entry in opened:
         # What the owner put aside for review is decided by nobody.
         decided = entry.case in overruled and entry.verdict is not Verdict.HUMAN
@@ -150,7 +153,11 @@ def _place(entry: Entry) -> str:
         return "needs"
     if entry.state is not State.CLOSED:
         return "answered"
-    return "paste" if is_to_paste(entry) else "quiet"
+    if too_old(entry):
+        return "old"
+    if drafted(entry):
+        return "drafted"
+    return "paste" if to_paste(entry) else "quiet"
 
 
 def _invites(entry: Entry) -> bool:

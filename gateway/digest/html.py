@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 LARGEST = 98_000  # bytes; some mail programs cut off what is over 100 kB
 _TONES = {Verdict.ACCEPT: "accept", Verdict.HUMAN: "needs", Verdict.DECLINE: "quiet"}
 _FEWEST = 3  # items of a section that are shown however long the mail is
-_YIELDING = ("paste", "answered", "quiet")  # the sections that can do with fewer items, the last one first
+_YIELDING = (
+    "paste",
+    "drafted",
+    "old",
+    "answered",
+    "quiet",
+)  # the sections that can do with fewer items, the last one first
 _EVER = frozenset({Verb.ALWAYS_PERSON, Verb.NEVER_PERSON, Verb.ALWAYS_COMPANY, Verb.NEVER_COMPANY})
 
 

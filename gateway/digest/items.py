@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from gateway.agenda import drafted, to_paste, too_old
 from gateway.commands.verbs import Verb
 from gateway.digest.shown import shown, web_address
 from gateway.digest.words import Words
 from gateway.journal.entries import ON_THE_WIRE
-from gateway.model import AnswerLink, Channel, Entry, State, Verdict
+from gateway.model import AnswerLink, Entry, State, Verdict
 
 Links = Mapping[str, tuple[AnswerLink, ...]]  # by case
 Texts = Mapping[str, str]  # by case
@@ -22,6 +23,7 @@ _SAID = frozenset({Verb.DECLINE, Verb.QUIETLY, Verb.ASK})
 _POINTLESS: dict[str, frozenset[str]] = {
     "answered": frozenset({Verb.DECLINE}),
     "paste": frozenset({Verb.DECLINE}),
+    "drafted": frozenset({Verb.DECLINE}),
     "quiet": frozenset({Verb.QUIETLY}),
 }
 
@@ -73,7 +75,8 @@ class People:
     def _event(self, case: str, what: str, entry: Entry | None, key: str) -> Item:
         if entry is None or not is_told(entry):
             return Item(lines=(("", f"{case}: {what}"),))
-        lines = (what, "" if key == "wrote" else self._outcome(entry))
+        draft = self.words.section("drafted")[1] if drafted(entry) else ""
+        lines = (what, "" if key == "wrote" else draft or self._outcome(entry))
         return replace(self._person(entry, key), lines=tuple(("", line) for line in lines if line))
 
     def _item(self, entry: Entry, key: str) -> Item:
@@ -124,8 +127,8 @@ class People:
     def _outcome(self, entry: Entry) -> str:
         why = shown(entry.why)
         if entry.state is State.CLOSED:
-            # Of what is to be pasted the section says it.
-            return f"{why[:1].upper()}{why[1:]}." if why and not is_to_paste(entry) else ""
+            told = to_paste(entry) or drafted(entry) or too_old(entry)  # by the section
+            return f"{why[:1].upper()}{why[1:]}." if why and not told and not entry.dealt_with else ""
         if entry.state not in COUNTED:
             return ""
         to = shown(entry.reply.to) if entry.reply and entry.reply.to else "-"
@@ -135,7 +138,3 @@ class People:
 def is_told(entry: Entry) -> bool:
     """Whether it is known who it is about: the owner may have had them erased."""
     return entry.judgement is not None
-
-
-def is_to_paste(entry: Entry) -> bool:
-    return entry.reply is not None and entry.reply.channel is Channel.PASTE
