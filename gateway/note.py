@@ -6,7 +6,7 @@ Reads the words only. Whether a claim is true is the dossier's business; nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -79,12 +79,12 @@ class Reader:
         if book is None or not book.reads:
             return Note(NoteKind.PERSONAL, notification.note, language=language, read=False)
         claims = list(_claims(text, book, self._own_words))
-        touched = ((Signal.TOPIC, text[slice(*found.span())]) for _, found in _phrases_of(self.topics).find(bare(text)))
-        evidence = [(hit.signal, text[hit.start : hit.end]) for hit in claims]
+        touched = ((Signal.TOPIC, *found.span()) for _, found in _phrases_of(self.topics).find(bare(text)))
+        spans = _widest((*((hit.signal, hit.start, hit.end) for hit in claims), *touched))
         return Note(
             NoteKind.PERSONAL,
             notification.note,
-            evidence=tuple(_once(Evidence(signal, words) for signal, words in (*evidence, *touched))),
+            evidence=tuple(_once(Evidence(signal, text[start:end]) for signal, start, end in spans)),
             language=language,
             referee=next(filter(None, (_name(hit) for hit in claims)), None),
             place=next(filter(None, (_place(hit, text, book) for hit in claims)), None),
@@ -215,6 +215,17 @@ def _until_it_ends(text: str, words: list[re.Match[str]], book: Phrasebook) -> s
         end = word.end()
     place = text[start:end]
     return place if any(char.isupper() or char.isdigit() for char in place) else None
+
+
+def _widest(spans: Sequence[tuple[Signal, int, int]]) -> list[tuple[Signal, int, int]]:
+    """Without those that lie within another of the same signal: the same words would be told twice."""
+    reach: dict[Signal, int] = {}
+    wide = set()
+    for signal, start, end in sorted(spans, key=lambda span: (span[1], -span[2])):
+        if end > reach.get(signal, 0):
+            reach[signal] = end
+            wide.add((signal, start, end))
+    return [span for span in spans if span in wide]
 
 
 def _once(evidence: Iterable[Evidence]) -> Iterator[Evidence]:

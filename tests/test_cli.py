@@ -117,7 +117,9 @@ def test_check_looks_for_the_known_faults_of_pythons_mail_library_by_what_it_can
     found = runtime()
 
     assert found.outcome is (Outcome.REMARK if lacks else Outcome.GOOD)
-    assert ("lacks two known mends" in found.found) is (lacks is not None)
+    assert ("CVE-2023-27043" in found.found) is (lacks == "strict")
+    assert ("CVE-2024-6923" in found.found) is (lacks == "verify_generated_headers")
+    assert ("3.11.10" in found.found) is (lacks is not None)
 
 
 def test_explain_reads_folders_mboxes_and_maildirs(config: Path, tmp_path: Path) -> None:
@@ -176,12 +178,15 @@ def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login)
 
 def test_check_looks_at_everything_and_finds_it_good(config: Path, dovecot: Dovecot, smtp_server: SmtpServer) -> None:
     with_servers(config, dovecot, smtp_server, dovecot.user())
+    row = '[[rule]]\nname = "colleagues"\nwhen = { company = "Acme" }\nverdict = "accept-candidate"\n'
+    config.write_text(f"{config.read_text()}\n{row}")
 
     result = rsvpd("check", config)
 
     assert result.exit_code == 0, result.output
+    assert "preset previous-interaction, 1 rule of your own" in result.stdout
     assert "\nfault" not in result.stdout
-    assert "book.vcf: 1 people, less than a minute old" in result.stdout
+    assert "book.vcf: 1 person, less than a minute old" in result.stdout
     assert "\nno faults, " in result.stdout
     assert smtp_server.delivered == []
 

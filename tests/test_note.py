@@ -163,6 +163,14 @@ def test_the_words_that_gave_a_signal_stand_as_they_were_written() -> None:
     )
 
 
+def test_words_within_other_words_of_the_same_claim_are_told_once() -> None:
+    assert read("We met at the summit.").evidence == (Evidence(Signal.MET, "We met at the"),)
+    assert read("We met at the summit, and we met again.").evidence == (
+        Evidence(Signal.MET, "We met at the"),
+        Evidence(Signal.MET, "we met"),
+    )
+
+
 @pytest.mark.parametrize(
     ("note", "referee"),
     [

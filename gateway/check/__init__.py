@@ -63,7 +63,8 @@ def _policy(config: Config) -> Iterator[Finding]:
         line = line_of(found.where, text) if found.where else None
         yield fault("policy", f"line {line}: {found.what}" if line else found.what)
     if not faults:
-        yield good("policy", f"preset {config.policy.preset}, {len(config.rule)} rules of your own")
+        own = f"{len(config.rule)} rule{'' if len(config.rule) == 1 else 's'} of your own"
+        yield good("policy", f"preset {config.policy.preset}, {own}")
 
 
 def _keys(config: Config) -> Iterator[Finding]:

@@ -89,11 +89,17 @@ def _synchronised() -> bool | None:
     return None if state < 0 else state != _TIME_ERROR
 
 
+_MENDED = "both are mended in Python 3.11.10, 3.12.6 and 3.13, and in what a distribution updated"
+
+
 def runtime() -> Finding:
     """Whether Python's mail library has its known faults mended."""
     # By what they can do, not by version: distributions mend old versions (CVE-2023-27043, CVE-2024-6923).
-    strict = "strict" in inspect.signature(email.utils.parseaddr).parameters
-    verified = hasattr(email.policy.Policy, "verify_generated_headers")
-    if strict and verified:
+    mends = {
+        "CVE-2023-27043 (addresses misread)": "strict" in inspect.signature(email.utils.parseaddr).parameters,
+        "CVE-2024-6923 (forged header fields)": hasattr(email.policy.Policy, "verify_generated_headers"),
+    }
+    if all(mends.values()):
         return good("python", "its mail library has the known faults mended")
-    return remark("python", "its mail library lacks two known mends; use a current patch release")
+    lacks = " and ".join(fault for fault, mended in mends.items() if not mended)
+    return remark("python", f"its mail library lacks the mend of {lacks}; {_MENDED}")

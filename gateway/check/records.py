@@ -48,7 +48,7 @@ def _file(source: Source, state: SourceState | None, now: datetime) -> Finding:
         changed = source.changed()
     except BadSource as exc:
         return fault("records", str(exc))
-    told = f"{source.name}: {len(found.acquaintances)} people"
+    told = f"{source.name}: {_people(len(found.acquaintances))}"
     if changed:
         told += f", {age(now - changed)} old"
     if changed and now - changed > _OLD and not source.is_archive:
@@ -61,10 +61,14 @@ def _file(source: Source, state: SourceState | None, now: datetime) -> Finding:
 def _folder(state: SourceState, people: int, now: datetime) -> Finding:
     if state.read is None:
         return remark("records", f"{state.source}: not read by the service yet" + (state.fault and f" ({state.fault})"))
-    told = f"{state.source}: {people} people, read by the service {age(now - state.read)} ago"
+    told = f"{state.source}: {_people(people)}, read by the service {age(now - state.read)} ago"
     if state.fault:
         return fault("records", f"{told}, and not since: {state.fault}")
     return remark("records", f"{told}; does it run?") if now - state.read > _STALE else good("records", told)
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"
 
 
 def age(span: timedelta) -> str:
