@@ -146,6 +146,8 @@ class Filing:
             reply = entry.reply
             if reply is None or entry.state is not State.CLOSED or entry.continues:
                 continue
+            if entry.verdict is not Verdict.DECLINE or entry.dealt_with:
+                continue  # the owner decided otherwise since
             if reply.channel is Channel.PASTE:
                 message_id = letter_id(self.owner.secret, f"paste {entry.key}", self.owner.sender.domain)
                 note = paste_note(entry, owner=self.owner.sender, message_id=message_id, now=self.clock())

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from gateway.commands.verbs import Verb
+from gateway.deeds import carry_out
 from gateway.errors import DnsAway, JournalFailed
 from gateway.imap import Session
 from gateway.model import Landed, Mail, Provenance, State, Verdict
@@ -81,6 +83,29 @@ def test_who_is_forgotten_during_the_hold_gets_no_answer_and_nobody_is_said_to_h
     (case,) = found.journal.cases()
     assert not any("moved" in event.why for event in found.journal.history(case))
     found.journal.verify()
+
+
+@pytest.mark.parametrize("by", ["move", "command"])
+@pytest.mark.parametrize(
+    ("mail", "mode", "place"),
+    [(old_linkedin(*STRANGER), "draft", "Drafts"), (linkedin("Bob Stranger"), "send", REVIEW)],
+)
+def test_whom_the_owner_accepts_gets_no_new_draft_or_text_to_paste(
+    begin: Callable[..., Desk], mail: bytes, mode: str, place: str, by: str
+) -> None:
+    found = begin(mail, mode=mode)
+    before = found.lies_in(place)
+    found.delete(place)
+
+    if by == "move":
+        found.move(DECLINED, ACCEPT)
+    else:
+        found.clock.now += timedelta(seconds=1)
+        carry_out(Verb.ACCEPT, found.config, found.journal, found.journal.cases()[0], found.clock.now)
+    found.round()
+    found.round()
+
+    assert (before, found.lies_in(place, ACCEPT)) == ([1], [0, 1])
 
 
 @pytest.mark.parametrize(
