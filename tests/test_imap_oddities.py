@@ -233,6 +233,23 @@ def test_a_server_without_a_sent_folder_asks_for_the_owners_word(connected: Conn
     assert failed.value.permanent
 
 
+def test_a_login_takes_one_step_where_the_server_takes_it_so(connected: Connecting) -> None:
+    offered = "IMAP4rev1 AUTH=PLAIN SASL-IR"
+    script: dict[str, str | tuple[str, ...]] = {"AUTHENTICATE": "{tag} OK [CAPABILITY IMAP4rev1 IDLE] welcome\r\n"}
+    server, session = connected(script, greeting=f"* OK [CAPABILITY {offered}] ready\r\n")
+
+    commands = [line.partition(" ")[2] for line in server.heard]
+    assert commands[:2] == ["AUTHENTICATE PLAIN AGFkYQBjYW5hcnk=", 'LIST "" ""']
+    assert session.capabilities == {"IMAP4REV1", "IDLE"}
+
+
+def test_a_server_that_does_not_tell_what_it_can_do_is_asked(connected: Connecting) -> None:
+    server, session = connected()
+
+    assert [line.partition(" ")[2] for line in server.heard][:2] == ["CAPABILITY", "AUTHENTICATE PLAIN"]
+    assert "UIDPLUS" in session.capabilities
+
+
 @pytest.mark.parametrize(
     ("answer", "permanent"),
     [

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from imaplib import _Authenticator
 from itertools import pairwise
 from typing import Any
 
@@ -67,6 +68,26 @@ class _Wire(IMAP4_TLS):  # type: ignore[misc]
         # Nothing has been read yet. What is long is read past the buffer, and TLS has one of its own while it is.
         if sys.version_info < (3, 14):  # where imaplib's file is no longer for others to set
             self.file = self.sock.makefile("rb", _BUFFER)
+
+    def _get_capabilities(self) -> None:
+        """Ask only a server that has not told them with its greeting (RFC 3501 section 7.1)."""
+        told = self.untagged_responses.pop("CAPABILITY", None)
+        if told:
+            self.capabilities = tuple(told[-1].decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()
+
+    def authenticate(self, mechanism: str, say: Callable[[bytes], str]) -> tuple[str, list[bytes]]:
+        """Log in, in one step where the server takes what is to be said with the command (RFC 4959)."""
+        if "SASL-IR" not in self.capabilities:
+            return super().authenticate(mechanism, say)  # type: ignore[no-any-return]
+        saying = _Authenticator(say).process
+        self.literal = saying  # for a server that says why it refuses a token, and waits for a word on that
+        typ, dat = self._simple_command("AUTHENTICATE", mechanism, saying(""))
+        if typ != "OK":
+            raise self.error(dat[-1].decode("utf-8", "replace"))
+        self.state = "AUTH"
+        return typ, dat
 
 
 class Client(IMAPClient):  # type: ignore[misc]
