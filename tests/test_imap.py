@@ -172,6 +172,7 @@ def test_a_missing_folder_is_named_with_those_that_are_there(dovecot: Dovecot, l
         for ask in (
             lambda: opened.file([1], "Nowhere"),
             lambda: opened.append("Nowhere", [mail(2)]),
+            lambda: opened.append("Nowhere", [mail(2), mail(3)]),
             lambda: opened.select("Nowhere"),
         ):
             with pytest.raises(MailboxFailed, match=r"no folder 'Nowhere'; .*\[imap\.folders\].*INBOX") as failed:

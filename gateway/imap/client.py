@@ -6,7 +6,7 @@ import re
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from imaplib import _Authenticator
@@ -143,6 +143,11 @@ class Client(IMAPClient):  # type: ignore[misc]
         self.noop()
         said = self._imap.untagged_responses  # since SELECT, which tells how many mails there are itself
         return len(said.get("EXISTS", ())) <= 1 and not said.keys() & {"EXPUNGE", "VANISHED"}
+
+    def multiappend(self, folder: str, msgs: Sequence[dict[str, Any]]) -> None:
+        """Add mails to a folder; upstream's takes a server's no for a yes."""
+        typ, words = super().multiappend(folder, msgs)
+        self._checkok("APPEND", typ, words)
 
     def numbers_given(self, code: str) -> tuple[int, range] | None:
         """UIDVALIDITY and UIDs that the last command gave to mails, by its COPYUID or APPENDUID (RFC 4315).
