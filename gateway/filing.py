@@ -48,8 +48,7 @@ class Filing:
     def make_folders(self, session: Session) -> None:
         """The folders that mails are filed into, unless nothing may be touched."""
         if self.touches:
-            for folder in self.folders.values():
-                session.ensure(folder)
+            session.ensure(*self.folders.values())
 
     @property
     def touches(self) -> bool:

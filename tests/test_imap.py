@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -197,7 +198,8 @@ def test_folders_are_made_and_found_in_the_servers_spelling(
     server.deliver(login, mail(1))
     with session(server, login) as opened:
         opened.ensure("Invitations/Accept")
-        opened.ensure("Invitations/Accept")
+        opened.ensure("Invitations/Accept", "Invitations/Review")
+        assert opened.statuses(["Invitations/Review", "INBOX"]).keys() == {"Invitations/Review", "INBOX"}
         opened.file([1], "Invitations/Accept")
         sent = opened.special("\\Sent")
         opened.append(sent, [mail(2)])
@@ -205,7 +207,8 @@ def test_folders_are_made_and_found_in_the_servers_spelling(
     assert subjects(server, login, made) == ["number 1"]
     assert subjects(server, login, f"{prefix}Sent") == ["number 2"]
     with server.client(login) as other:
-        assert made in [name for _, _, name in other.list_sub_folders()]
+        shown = {name for _, _, name in other.list_sub_folders()}
+        assert {made, made.replace("Accept", "Review")} <= shown
     with session(server, login, "Invitations/Accept") as opened:
         assert opened.uids(since=1) == [1]
 
@@ -322,9 +325,12 @@ def test_a_folders_numbers_are_told_without_going_there(dovecot: Dovecot, login:
         dovecot.deliver(login, mail(2))
 
         assert opened.status("INBOX") == (selected.uidvalidity, selected.uidnext + 1)
+        assert opened.statuses(["INBOX", "Sent"]) == {"INBOX": opened.status("INBOX"), "Sent": opened.status("Sent")}
         assert opened.uids(since=1) == []
         with pytest.raises(MailboxFailed, match="has no folder 'Nowhere'"):
             opened.status("Nowhere")
+        with pytest.raises(MailboxFailed, match="has no folder 'Nowhere'"):
+            opened.statuses(["INBOX", "Nowhere"])
 
 
 def test_a_folder_is_gone_to_anew_only_when_something_came_or_went(
@@ -519,6 +525,25 @@ def test_an_answered_mail_is_marked_and_stays_unread(dovecot: Dovecot, login: Lo
         opened.mark_answered([1, 99])
 
     assert [item[b"FLAGS"] for item in dovecot.mails(login)] == [{b"\\Answered"}]
+
+
+def test_what_is_said_in_a_row_goes_out_in_one_piece(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[bytes] = []
+    usual = ssl.SSLSocket.sendall
+
+    def sendall(self: ssl.SSLSocket, data: bytes) -> None:
+        pieces.append(data)
+        usual(self, data)
+
+    with session(dovecot, login) as opened:
+        monkeypatch.setattr(ssl.SSLSocket, "sendall", sendall)
+        opened.append("Drafts", [mail(1)])
+        opened.append("Drafts", [mail(number) for number in range(2, 22)])
+        opened.statuses(["Drafts", "Sent"])
+
+    assert len(pieces) == 3
 
 
 @pytest.mark.parametrize("without", [(), ("MULTIAPPEND",), ("MULTIAPPEND", "LITERAL+")])

@@ -239,8 +239,33 @@ def test_a_login_takes_one_step_where_the_server_takes_it_so(connected: Connecti
     server, session = connected(script, greeting=f"* OK [CAPABILITY {offered}] ready\r\n")
 
     commands = [line.partition(" ")[2] for line in server.heard]
-    assert commands[:2] == ["AUTHENTICATE PLAIN AGFkYQBjYW5hcnk=", 'LIST "" ""']
+    assert commands[:2] == ["AUTHENTICATE PLAIN AGFkYQBjYW5hcnk=", 'LIST "" "*"']
     assert session.capabilities == {"IMAP4REV1", "IDLE"}
+
+
+def test_folders_are_asked_after_at_once_and_one_that_was_not_told_of_by_itself(connected: Connecting) -> None:
+    told = '* STATUS "One" (UIDVALIDITY 7 UIDNEXT 3)\r\n{tag} OK told\r\n'
+    server, session = connected({"STATUS": told})
+
+    assert session.statuses(["One", "Other"]) == {"One": (7, 3), "Other": (7, 3)}
+    asked = [line.split()[2] for line in server.heard if " STATUS " in line]
+    assert asked == ['"One"', '"Other"', '"Other"']
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_servers_words(connected: Connecting) -> None:
+    _, session = connected({"CREATE": "{tag} NO [OVERQUOTA] too many folders\r\n"})
+
+    with pytest.raises(MailboxFailed, match=r"making 'One' and 'Other' on .*OVERQUOTA.* too many folders"):
+        session.ensure("One", "Other")
+    session.noop()
+
+
+def test_a_folder_that_somebody_made_meanwhile_is_no_error(connected: Connecting) -> None:
+    server, session = connected({"CREATE": "{tag} NO [ALREADYEXISTS] it is there\r\n"})
+
+    session.ensure("One")
+
+    assert server.heard[-1].endswith('SUBSCRIBE "One"')
 
 
 def test_a_server_that_does_not_tell_what_it_can_do_is_asked(connected: Connecting) -> None:
