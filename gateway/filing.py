@@ -98,7 +98,7 @@ class Filing:
 
     def _move_from_inbox(self, session: Session, entries: list[Entry], folder: str) -> None:
         inbox = self.config.folders.inbox
-        selected = session.select(inbox)
+        selected = session.stay_in(inbox)
         # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
         here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
         landed = None

@@ -90,6 +90,22 @@ def test_who_has_listened_goes_to_the_folder_anew_since_a_server_may_forget_to_t
 
 
 @pytest.mark.parametrize(
+    ("said", "anew"),
+    [("* 1 EXPUNGE\r\n", False), ("* 1 EXPUNGE\r\n* 1 EXISTS\r\n", True), ("* VANISHED 1\r\n", True)],
+)
+def test_a_folder_is_gone_to_anew_unless_it_is_certain_that_nothing_came(
+    connected: Connecting, said: str, anew: bool
+) -> None:
+    server, session = connected({"NOOP": said + "{tag} OK done\r\n"})
+    session.select("INBOX")
+
+    found = session.look_again("INBOX")
+
+    assert found.exists == (1 if anew else 0)
+    assert [line.partition(" ")[2] for line in server.heard].count('SELECT "INBOX"') == (2 if anew else 1)
+
+
+@pytest.mark.parametrize(
     ("told", "landed"),
     [
         ("* OK [COPYUID 7 1:2 5:6] moved", Landed(7, range(5, 7))),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -135,21 +135,26 @@ class Session:
         return self._selected
 
     def look_again(self, folder: str) -> Selected:
-        """The same; of the folder where we are, the server is only asked whether it changed since.
+        """The same; of the folder where we are, the server is only asked what came or went since.
 
         To go to a folder of 10,000 mails takes it 20 ms. But it may forget to tell of a mail: who has listened in
         between goes there anew.
         """
-        if self._fresh and self._folder == folder:
-            with told(f"asking after {folder!r} on {self.place}"):
-                if self._client.unchanged():
-                    return self._selected
-        return self.select(folder)
+        if not (self._fresh and self._folder == folder):
+            return self.select(folder)
+        with told(f"asking after {folder!r} on {self.place}"):
+            gone = self._client.only_gone()
+        if gone is None:
+            return self.select(folder)
+        self._exists -= gone
+        self._selected = replace(self._selected, exists=self._exists)
+        return self._selected
 
-    def stay_in(self, folder: str) -> None:
-        """Go to a folder unless that is where we are; what is known of its state is as old as the last select()."""
+    def stay_in(self, folder: str) -> Selected:
+        """Go to a folder unless that is where we are; what is known of its state is as old as the last look at it."""
         if (self._folder, self._selected.uidvalidity > 0) != (folder, True):
-            self.select(folder)
+            return self.select(folder)
+        return self._selected
 
     def status(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and UIDNEXT of a folder, without going there."""

@@ -161,11 +161,13 @@ class Client(IMAPClient):  # type: ignore[misc]
             # Not the shutdown() of a TLS socket, which takes its state away under the thread that reads.
             socket.socket.shutdown(self.socket(), socket.SHUT_RDWR)
 
-    def unchanged(self) -> bool:
-        """Whether the folder has neither gained nor lost a mail since it was selected, as far as the server tells."""
+    def only_gone(self) -> int | None:
+        """How many mails left the folder since this was asked, or it was selected; None where one may have come."""
         self.noop()
         said = self._imap.untagged_responses  # since SELECT, which tells how many mails there are itself
-        return len(said.get("EXISTS", ())) <= 1 and not said.keys() & {"EXPUNGE", "VANISHED"}
+        if len(said.get("EXISTS", ())) > 1 or "VANISHED" in said:
+            return None
+        return len(said.pop("EXPUNGE", ()))
 
     def multiappend(self, folder: str, msgs: Sequence[dict[str, Any]]) -> None:
         """Add mails to a folder; upstream's takes a server's no for a yes."""
