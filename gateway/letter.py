@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 from datetime import datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP, EmailPolicy, compat32
@@ -31,6 +31,14 @@ _LINES = frozenset(
     | {LOOP.lower()}
 )
 _BARE = re.compile(rb"[^\r]\n|\r[^\n]|\r\Z|\A\n|\0")
+
+
+class _Fields(HeaderRegistry):
+    """Makes the class of a field once; the standard one makes it anew each time that a field is set, and twice."""
+
+    @functools.cache  # noqa: B019 - there is one of these, and it knows the names of our own fields only
+    def __getitem__(self, name: str) -> type:
+        return super().__getitem__(name)
 
 
 class _Policy(EmailPolicy):
@@ -57,7 +65,7 @@ class _Policy(EmailPolicy):
         return self.fold(name, value).encode("ascii")
 
 
-_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=76, cte_type="7bit", utf8=False)
+_WIRE = _Policy(linesep=SMTP.linesep, max_line_length=76, cte_type="7bit", utf8=False, header_factory=_Fields())
 
 
 @functools.lru_cache(maxsize=64)
