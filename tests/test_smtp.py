@@ -369,6 +369,20 @@ def test_an_authority_file_that_is_not_there_is_named(server: SmtpServer, tmp_pa
         send(server, to=account(server, ca_file=tmp_path / "nowhere.pem"))
 
 
+def test_an_authority_file_that_is_renewed_counts_from_then_on(certified: Certificate, tmp_path: Path) -> None:
+    server = SmtpServer(Login("ada@example.org", "pass word"), certified)
+    server.start()
+    ca_file = Certificate.make(tmp_path).chain
+    with pytest.raises(SendFailed, match="certificate is not valid"):
+        send(server, to=account(server, ca_file=ca_file))
+
+    ca_file.write_bytes(certified.chain.read_bytes())
+    send(server, to=account(server, ca_file=ca_file))
+
+    server.stop()
+    assert server.delivered == [Delivered(SENDER, (RECIPIENT,), MAIL)]
+
+
 @pytest.mark.parametrize(("extensions", "asked"), [(("DSN",), True), (("8BITMIME",), False)])
 def test_bounces_are_declined_where_the_server_can_do_so(
     certified: Certificate, extensions: tuple[str, ...], asked: bool
