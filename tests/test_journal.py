@@ -3,6 +3,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from gateway.model import (
     State,
     Verdict,
 )
+from gateway.pipeline import mail_key
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LIMITS = Limits(window=timedelta(days=30), per_hour=10, per_day=30, per_domain=5)
@@ -327,6 +329,22 @@ def test_a_file_that_rests_has_no_pool_and_can_be_used_again(tmp_path: Path) -> 
     assert "pool" not in vars(journal.store.engine)
     assert not any(file.resolve().is_relative_to(tmp_path) for file in Path("/proc/self/fd").iterdir())
     assert not journal.take_in("k", b"raw", None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("mail", "key_of"),
+    [
+        (b"Subject: s\nMESSAGE-ID: <a@b>\nTo: c\n\nbody", b"MESSAGE-ID: <a@b>\n\nbody"),
+        (b"To: d\r\nMessage-ID: <a@b>\r\n\r\nbody\r\n \r\n\t", b"Message-ID: <a@b>\n\nbody"),
+        (b"Message-ID: <a@b>\n\n\nbody\n\n", b"Message-ID: <a@b>\n\n\nbody"),
+        (b"Message-ID: <a@b> \n\n \n\n", b"Message-ID: <a@b> \n\n"),
+        (b"Message-ID: <a@b>", b"Message-ID: <a@b>\n\n"),
+        (b"\n\nbody", b"\nbody"),
+        (b"", b"\n"),
+    ],
+)
+def test_a_mail_is_known_again_by_its_message_id_and_body(mail: bytes, key_of: bytes) -> None:
+    assert mail_key(mail) == sha256(key_of).hexdigest()
 
 
 def test_a_backup_holds_what_the_journal_holds(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from gateway.errors import JournalFailed
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import Utc, cases, entries, events
 from gateway.journal.store import append, append_all, link
 from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
@@ -279,7 +280,7 @@ def _ids_of_new(
     }
     if len(rows) == 1:
         ((key, row),) = rows.items()
-        found = connection.execute(_one_if_new(connection.dialect.name), row).scalar()
+        found = _one_if_new(connection.dialect.name).scalar(connection, row)
         return {} if found is None else {key: found}
     # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
     here = {row.key for row in connection.execute(_HERE, {"owner": owner, "keys": list(rows)})}
@@ -293,11 +294,14 @@ def _ids_of_new(
 
 
 @functools.cache
-def _one_if_new(dialect: str) -> Any:
+def _one_if_new(dialect: str) -> Prepared:
     """The statement that writes a mail down and tells the entry's id, or nothing where the mail is here already."""
     # Of the dialect at hand alone: to load PostgreSQL's for an owner of a file would take memory for nothing.
-    made = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(entries)
-    return made.on_conflict_do_nothing(index_elements=["owner", "key"]).returning(entries.c.id)
+    made = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(entries).values(tries=0, sends=0, why="")
+    return Prepared(
+        made.on_conflict_do_nothing(index_elements=["owner", "key"]).returning(entries.c.id),
+        columns=["owner", "key", "raw", "taken_in", "state", "folder", "uidvalidity", "uid"],
+    )
 
 
 def _whereabouts(place: Place | None) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from sqlalchemy.pool import Pool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from gateway.errors import JournalFailed, LeaseLost
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import LAYOUT, events, metadata
 from gateway.ownership import why_not_keep
 
@@ -88,24 +89,25 @@ class Store:
             if self._within is not None:
                 yield self._within
                 return
-            with self.engine.connect() as connection, self._begun(connection, lasting=lasting):
-                if self.proof is not None and connection.execute(self.proof).first() is None:
-                    raise LeaseLost(f"journal: {self.owner} is another process's by now")
-                yield connection
-        except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
+            with self.engine.connect() as connection:
+                if not lasting:
+                    connection.execution_options(**{_PASSING: True})
+                with connection.begin():
+                    self._be_alone(connection, lasting=lasting)
+                    yield connection
+        except self._failures as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
-    @contextmanager
-    def _begun(self, connection: Connection, *, lasting: bool) -> Iterator[None]:
-        connection.execution_options(**{_PASSING: not lasting})
-        with connection.begin():
-            if self.engine.dialect.name == "postgresql":
-                if not lasting:
-                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
-                # the last event's hash, the budgets, the state of another mail of the same person.
-                connection.execute(_ALONE, {"owner": self.owner})
-            yield
+    def _be_alone(self, connection: Connection, *, lasting: bool) -> None:
+        """Have a transaction that just began to itself; LeaseLost when this process may not write any more."""
+        if self.engine.dialect.name == "postgresql":
+            if not lasting:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
+            # the last event's hash, the budgets, the state of another mail of the same person.
+            connection.execute(_ALONE, {"owner": self.owner})
+        if self.proof is not None and connection.execute(self.proof).first() is None:
+            raise LeaseLost(f"journal: {self.owner} is another process's by now")
 
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
@@ -113,7 +115,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as exc:
+        except self._failures as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
     @contextmanager
@@ -124,13 +126,20 @@ class Store:
                 return
             with self.engine.connect().execution_options(**_READING[self.engine.dialect.name]) as connection:
                 yield connection
-        except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
+        except self._failures as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """What SQLAlchemy raises, and the driver, and who finds what no longer is a date or JSON."""
+        return SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error, ValueError
 
 
 def _plain(exc: Exception) -> str:
-    # SQLAlchemy's own text quotes the statement with its values: mail, addresses.
-    return str(getattr(exc, "orig", None) or type(exc).__name__)
+    # SQLAlchemy's own text quotes the statement with its values: mail, addresses. So do the lines that PostgreSQL adds,
+    # and what is said of a text that is no date or JSON any more.
+    said = getattr(exc, "orig", None) or exc
+    return type(said).__name__ if isinstance(said, SQLAlchemyError | ValueError) else str(said).partition("\n")[0]
 
 
 def open_file(path: Path, *, whole: bool = True) -> Store:
@@ -293,8 +302,10 @@ def _begin_immediate(connection: Connection) -> None:
 
 event.listen(_File, "begin", _begin_immediate)
 
-_LAST_HASH = select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
-_HAPPENED = insert(events)
+_LAST_HASH = Prepared(
+    select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
+)
+_HAPPENED = Prepared(insert(events).inline(), columns=["owner", "at", "entry_id", "case_id", "what", "why", "hash"])
 _CHAIN = select(events).where(events.c.owner == bindparam("owner")).order_by(events.c.id)
 
 
@@ -315,14 +326,14 @@ def append(
 
 def append_all(connection: Connection, happened: Iterable[dict[str, Any]], *, owner: str, at: datetime) -> None:
     """Add events of one moment in their order: each with `what`, `why`, `entry_id` and `case_id`."""
-    before = connection.execute(_LAST_HASH, {"owner": owner}).scalar() or ""
+    before = _LAST_HASH.scalar(connection, {"owner": owner}) or ""
     rows = []
     for one in happened:
         row = {"owner": owner, "at": at, **one}
         before = link(before, row)
         rows.append({**row, "hash": before})
     if rows:
-        connection.execute(_HAPPENED, rows)
+        _HAPPENED.run_for_each(connection, rows)
 
 
 def first_broken_event(connection: Connection, owner: str) -> int | None:
