@@ -425,6 +425,37 @@ def test_what_is_known_of_a_mail_only_later_is_found_by_an_index_without_the_oth
     assert {"entries_message_id", "entries_letter", "entries_case", "entries_recipient", "entries_claimed"} <= used
 
 
+def test_what_happened_in_a_span_of_time_is_found_without_every_mail_that_came_in(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    asked = _asked_of(journal)
+
+    journal.came_back(NOW, NOW)
+    journal.bounces_since(NOW)
+    journal.asleep(NOW, NOW)
+    journal.moved(NOW, NOW)
+    journal.conversation.answered_since(NOW)
+    journal.conversation.outcomes(NOW)
+    journal.verify_answers(NOW)
+
+    plans = [plan for plan, (statement, _) in zip(_plans(journal, asked), asked, strict=False) if "at >=" in statement]
+    assert len(plans) == 7
+    assert all("events_told" in plan for plan in plans)
+
+
+def test_a_mail_that_comes_in_is_in_few_indexes(tmp_path: Path) -> None:
+    """Each is a page more that waits for the disk."""
+    path = tmp_path / "journal.sqlite"
+    Journal(open_file(path), "ada").take_in("a", b"raw", Place("INBOX", 1, 1), NOW)
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ANALYZE")
+        found = connection.execute("SELECT idx FROM sqlite_stat1 WHERE tbl IN ('entries', 'events')").fetchall()
+
+    assert sorted(name for (name,) in found) == [
+        "entries_state", "entries_taken_in", "events_entry", "events_owner", "sqlite_autoindex_entries_1",
+    ]  # fmt: skip
+
+
 def _asked_of(journal: Journal) -> list[tuple[str, Any]]:
     """The statements that the database is asked from now on, with their values."""
     asked: list[tuple[str, Any]] = []

@@ -36,6 +36,8 @@ from gateway.journal.orders import Orders
 from gateway.journal.schema import (
     MAY_WAIT,
     TO_BE_COPIED,
+    TO_BE_FILED,
+    TOLD,
     Utc,
     cases,
     confirmations,
@@ -83,7 +85,7 @@ _FACT = select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bind
 _FACTS = select(facts.c.name, facts.c.value).where(
     facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
 )
-_BEGAN = select(func.min(events.c.at)).where(events.c.owner == _MINE)
+_BEGAN = select(events.c.at).where(events.c.owner == _MINE).order_by(events.c.id).limit(1)
 _IN_STATES = _entries.ENTRIES.where(entries.c.state.in_(bindparam("states", expanding=True)))
 _NEW = _part(_entries.ENTRIES.where(entries.c.state == State.NEW))
 _HOLD_OVER = _entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not_before <= _MOMENT)
@@ -91,11 +93,7 @@ _DUE = _entries.ENTRIES.where(
     entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
 )
 _UNCOPIED = _entries.ENTRIES.where(TO_BE_COPIED)
-_UNFILED = _part(
-    _entries.ENTRIES.where(
-        entries.c.state != State.NEW, entries.c.folder == bindparam("lies_in"), entries.c.filed.is_(None)
-    )
-)
+_UNFILED = _part(_entries.ENTRIES.where(TO_BE_FILED, entries.c.folder == bindparam("lies_in")))
 _OTHER = entries.alias()
 _ACTED = select(_OTHER.c.id).where(_OTHER.c.case_id == entries.c.case_id, _OTHER.c.state.not_in(_UNTOUCHED))
 _OPEN_TO_CHANGE = _part(
@@ -368,7 +366,7 @@ class Journal:
     def came_back(self, start: datetime, end: datetime) -> list[Entry]:
         """Answers of ours that turned out undeliverable in a span of time."""
         bounced = select(events.c.entry_id).where(
-            events.c.owner == self.owner, events.c.what == "bounced", events.c.at >= start, events.c.at < end
+            events.c.owner == self.owner, TOLD, events.c.what == "bounced", events.c.at >= start, events.c.at < end
         )
         with self.store.read() as connection:
             ids = list(connection.execute(bounced).scalars())
@@ -498,7 +496,7 @@ class Journal:
     def asleep(self, start: datetime, end: datetime) -> bool:
         """Whether nobody looked after this owner in a whole span of time."""
         query = select(events.c.at, events.c.why).where(
-            events.c.owner == self.owner, events.c.what == AWAY, events.c.at >= end
+            events.c.owner == self.owner, TOLD, events.c.what == AWAY, events.c.at >= end
         )
         with self.store.read() as connection:
             return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
@@ -555,7 +553,7 @@ class Journal:
         query = (
             select(cases.c.number, events.c.why)
             .join(cases, events.c.case_id == cases.c.id)
-            .where(events.c.owner == self.owner, events.c.what == what)
+            .where(events.c.owner == self.owner, TOLD, events.c.what == what)
             .where(events.c.at >= start, events.c.at < end)
             .order_by(events.c.id)
         )

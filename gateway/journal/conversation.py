@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from gateway.cases import identify
 from gateway.journal.entries import find, take_back
-from gateway.journal.schema import Utc, cases, entries, events
+from gateway.journal.schema import TOLD, Utc, cases, entries, events
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Notification, Person, State, Verdict
 from gateway.people.keys import address_key
@@ -35,6 +35,7 @@ _ANSWERED_SINCE = (
     select(events.c.id)
     .where(
         events.c.owner == bindparam("owner"),
+        TOLD,
         events.c.what == _ANSWERED,
         events.c.at >= bindparam("moment", type_=Utc),
     )
@@ -158,6 +159,7 @@ class Conversation:
         )
         echoes = select(events.c.what, events.c.case_id).where(
             events.c.owner == self.owner,
+            TOLD,
             events.c.what.in_((_ANSWERED, _CONNECTED, _OFFENDED, _BOUNCED)),
             events.c.at >= since,
         )

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from gateway.errors import JournalFailed
 from gateway.journal.prepared import Prepared
-from gateway.journal.schema import Utc, cases, entries, events
+from gateway.journal.schema import TOLD, Utc, cases, entries, events
 from gateway.journal.store import append, append_all, link
 from gateway.model import Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
@@ -130,6 +130,7 @@ _AT_STAKE = union(
     ),
     select(events.c.entry_id).where(
         events.c.owner == bindparam("owner"),
+        TOLD,
         events.c.at >= bindparam("since", type_=Utc),
         events.c.what == State.SENDING,
     ),
@@ -365,8 +366,8 @@ def bounced(connection: Connection, owner: str, letter_id: str, now: datetime) -
 
 
 def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
-    query = select(func.count()).where(events.c.owner == owner, events.c.what == "bounced", events.c.at >= since)
-    return int(connection.execute(query).scalar_one())
+    came_back = (events.c.owner == owner, TOLD, events.c.what == "bounced", events.c.at >= since)
+    return int(connection.execute(select(func.count()).where(*came_back)).scalar_one())
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
