@@ -15,12 +15,13 @@ _Turn = Callable[[Any], Any]  # makes of our value or row the driver's, or of th
 
 
 class Prepared:
-    """A statement of SQLAlchemy's for where time is spent on the way to the database.
+    """A statement of SQLAlchemy's that the driver runs itself, in the transaction under way or in one that it begins.
 
-    What Connection.execute() does before and after the driver's work takes ten times as long as that. `columns` are
-    those that an INSERT is given values for, `lists` the names of values that are lists. Like any other statement it
-    begins a transaction where there is none; what the driver raises comes as it is, and Store catches it.
+    `columns` are those that an INSERT or UPDATE is given values for, `lists` the names of values that are lists.
     """
+
+    # Connection.execute() takes ten times as long as what the driver does in it. What the driver raises is not wrapped
+    # as there; Store knows it, too.
 
     def __init__(self, statement: ReturnsRows, *, columns: Sequence[str] = (), lists: Sequence[str] = ()) -> None:
         self._statement, self._columns, self._lists = statement, columns, lists
