@@ -15,7 +15,7 @@ _Turn = Callable[[Any], Any]  # makes of our value or row the driver's, or of th
 
 
 class Prepared:
-    """A statement of SQLAlchemy's that the driver runs itself, in the transaction under way or in one that it begins.
+    """A statement of SQLAlchemy's that the driver runs itself, in the transaction that Store began.
 
     `columns` are those that an INSERT or UPDATE is given values for, `lists` the names of values that are lists.
     """
@@ -140,9 +140,7 @@ def _filled(values: Collection[Any], length: int) -> list[Any]:
 
 
 def _driver(connection: Connection, sql: str, bound: Any) -> Any:
-    """The driver's connection, in a transaction, for a statement that listeners were told of."""
-    if not connection.in_transaction():
-        connection.begin()
+    """The driver's connection, for a statement that listeners were told of."""
     for told in connection.engine.dispatch.before_cursor_execute:
         told(connection, None, sql, bound, None, False)
     return connection.connection.dbapi_connection
