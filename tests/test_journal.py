@@ -366,6 +366,17 @@ def test_a_commit_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
     assert pragmas == ["wal", full]
 
 
+def test_who_writes_is_alone_from_the_beginning(tmp_path: Path) -> None:
+    """What a step looks at holds until it writes."""
+    path = tmp_path / "journal.sqlite"
+    with (
+        open_file(path).write(),
+        closing(sqlite3.connect(path, timeout=0)) as another,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        another.execute("INSERT INTO facts VALUES ('ada', 'paused', 'now')")
+
+
 def test_what_somebody_is_told_or_acts_on_waits_for_the_disk_and_what_is_found_out_again_does_not(
     tmp_path: Path,
 ) -> None:
