@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from bench.judging import notification
+from bench.judging import letters, notification
 from tests.servers import Dovecot
 from tests.submission import Login
 
@@ -23,14 +23,10 @@ def mails(number: int) -> Iterator[bytes]:
     chance = Random(_SEED)
     for place in range(number):
         if place % SHARE == 0:
-            yield notification(text=True, name=f"Bob Stranger{_letters(place)}", slug=f"bob-{place}")
+            yield notification(text=True, name=f"Bob Stranger{letters(place)}", slug=f"bob-{place}")
         else:
             (kind,) = chance.choices((_letter, _newsletter, _with_file), weights=(87, 10, 3))
             yield kind(chance, place)
-
-
-def _letters(number: int) -> str:
-    return "".join(chr(ord("a") + int(digit)) for digit in f"{number:06}")
 
 
 def _head(chance: Random, place: int, kind: str) -> str:

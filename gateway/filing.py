@@ -48,8 +48,7 @@ class Filing:
     def make_folders(self, session: Session) -> None:
         """The folders that mails are filed into, unless nothing may be touched."""
         if self.touches:
-            for folder in self.folders.values():
-                session.ensure(folder)
+            session.ensure(*self.folders.values())
 
     @property
     def touches(self) -> bool:
@@ -99,7 +98,7 @@ class Filing:
 
     def _move_from_inbox(self, session: Session, entries: list[Entry], folder: str) -> None:
         inbox = self.config.folders.inbox
-        selected = session.select(inbox)
+        selected = session.stay_in(inbox)
         # A place of another UIDVALIDITY means nothing any more; the mail will be met again under its new number.
         here = [e for e in entries if e.place and e.place.uidvalidity == selected.uidvalidity]
         landed = None

@@ -62,7 +62,7 @@ class Moves:
         if not self.filing.touches:
             return {}
         cursors = self.journal.cursors()
-        found = {folder: session.status(folder) for folder in self.filing.folders.values()}
+        found = session.statuses(self.filing.folders.values())
         looks = [
             self._look(session, verdict, folder, cursors.get(folder, (0, 0)))
             for verdict, folder in self.filing.folders.items()

@@ -163,7 +163,7 @@ class Orders:
 
     def _mark(self, session: Session, entry: Entry) -> None:
         """Mark the mail, which stays where it is."""
-        selected = session.select(self.config.folders.inbox)
+        selected = session.stay_in(self.config.folders.inbox)
         if entry.place and entry.place.uidvalidity == selected.uidvalidity and self.config.delivery.mode != "observe":
             session.add_keyword([entry.place.uid], KEYWORD)
 

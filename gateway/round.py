@@ -493,7 +493,7 @@ class Round:
 
     def _folders(self, session: Session) -> Folders:
         ours = self.filing.folders.values() if self.filing.touches else ()
-        return Folders({folder: session.status(folder) for folder in ours}, session.select(self._inbox))
+        return Folders(session.statuses(ours), session.select(self._inbox))
 
     def _idle(self, session: Session) -> bool:
         """Listen in the selected folder; whether the server has told of a mail already."""

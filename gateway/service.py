@@ -95,6 +95,7 @@ class Service:
         scheduler = self._clockwork()
         try:
             self._open_doors()
+            heap.settle()
             systemd.notify("READY=1", f"STATUS={self.status}")
             while not self._stopping.is_set():
                 self._start_rounds()

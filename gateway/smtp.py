@@ -79,7 +79,7 @@ def probe(account: Smtp, secret: Callable[[], SecretStr], *, sender: str) -> Non
     """Connect, check the certificate, log in and offer the sender; SendFailed says what does not work."""
     place = f"{account.host}:{account.port}"
     with _session(account, secret, place) as server, _before_the_dot(place):
-        _sender(server, sender, place)
+        _expect(server.docmd("MAIL", f"FROM:<{sender}>"), 2, f"{place} answered MAIL")
 
 
 def _check(message: bytes, sender: str, recipient: str) -> None:
@@ -205,13 +205,14 @@ def _before_the_dot(place: str) -> Iterator[None]:
 
 
 def _envelope(server: smtplib.SMTP, sender: str, recipient: str, place: str) -> None:
-    _sender(server, sender, place)
     notify = " NOTIFY=NEVER" if server.has_extn("dsn") else ""
-    _expect(server.docmd("RCPT", f"TO:<{recipient}>{notify}"), 2, f"{place} answered RCPT")
-
-
-def _sender(server: smtplib.SMTP, sender: str, place: str) -> None:
-    _expect(server.docmd("MAIL", f"FROM:<{sender}>"), 2, f"{place} answered MAIL")
+    lines = f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>{notify}"
+    at_once = server.has_extn("pipelining")  # RFC 2920
+    if at_once:
+        server.send("".join(f"{line}\r\n" for line in lines))
+    for line in lines:
+        reply = server.getreply() if at_once else server.docmd(line)
+        _expect(reply, 2, f"{place} answered {line[:4]}")
 
 
 def _content(server: smtplib.SMTP, message: bytes, place: str) -> None:

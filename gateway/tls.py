@@ -8,15 +8,19 @@ import ssl
 from pathlib import Path
 
 
-@functools.cache
 def context(ca_file: Path | None) -> ssl.SSLContext:
     """The context that trusts the system's authorities, or those of a file; OSError when that is none."""
-    # Shared: a context of one's own costs every connection 26 ms and 0.8 MB.
     try:
-        made = ssl.create_default_context(cafile=ca_file)
+        return _made(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0)
     except OSError as exc:
         why = exc.reason if isinstance(exc, ssl.SSLError) else exc.strerror
         raise OSError(f"ca_file {ca_file} cannot be used: {why}") from None
+
+
+@functools.cache
+def _made(ca_file: Path | None, _changed_at: int) -> ssl.SSLContext:
+    # Shared: a context of one's own costs every connection 26 ms and 0.8 MB.
+    made = ssl.create_default_context(cafile=ca_file)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     return made
 

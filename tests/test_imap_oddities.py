@@ -90,6 +90,22 @@ def test_who_has_listened_goes_to_the_folder_anew_since_a_server_may_forget_to_t
 
 
 @pytest.mark.parametrize(
+    ("said", "anew"),
+    [("* 1 EXPUNGE\r\n", False), ("* 1 EXPUNGE\r\n* 1 EXISTS\r\n", True), ("* VANISHED 1\r\n", True)],
+)
+def test_a_folder_is_gone_to_anew_unless_it_is_certain_that_nothing_came(
+    connected: Connecting, said: str, anew: bool
+) -> None:
+    server, session = connected({"NOOP": said + "{tag} OK done\r\n"})
+    session.select("INBOX")
+
+    found = session.look_again("INBOX")
+
+    assert found.exists == (1 if anew else 0)
+    assert [line.partition(" ")[2] for line in server.heard].count('SELECT "INBOX"') == (2 if anew else 1)
+
+
+@pytest.mark.parametrize(
     ("told", "landed"),
     [
         ("* OK [COPYUID 7 1:2 5:6] moved", Landed(7, range(5, 7))),
@@ -231,6 +247,48 @@ def test_a_server_without_a_sent_folder_asks_for_the_owners_word(connected: Conn
         session.special("\\Sent")
 
     assert failed.value.permanent
+
+
+def test_a_login_takes_one_step_where_the_server_takes_it_so(connected: Connecting) -> None:
+    offered = "IMAP4rev1 AUTH=PLAIN SASL-IR"
+    script: dict[str, str | tuple[str, ...]] = {"AUTHENTICATE": "{tag} OK [CAPABILITY IMAP4rev1 IDLE] welcome\r\n"}
+    server, session = connected(script, greeting=f"* OK [CAPABILITY {offered}] ready\r\n")
+
+    commands = [line.partition(" ")[2] for line in server.heard]
+    assert commands[:2] == ["AUTHENTICATE PLAIN AGFkYQBjYW5hcnk=", 'LIST "" "*"']
+    assert session.capabilities == {"IMAP4REV1", "IDLE"}
+
+
+def test_folders_are_asked_after_at_once_and_one_that_was_not_told_of_by_itself(connected: Connecting) -> None:
+    told = '* STATUS "One" (UIDVALIDITY 7 UIDNEXT 3)\r\n{tag} OK told\r\n'
+    server, session = connected({"STATUS": told})
+
+    assert session.statuses(["One", "Other"]) == {"One": (7, 3), "Other": (7, 3)}
+    asked = [line.split()[2] for line in server.heard if " STATUS " in line]
+    assert asked == ['"One"', '"Other"', '"Other"']
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_the_servers_words(connected: Connecting) -> None:
+    _, session = connected({"CREATE": "{tag} NO [OVERQUOTA] too many folders\r\n"})
+
+    with pytest.raises(MailboxFailed, match=r"making 'One' and 'Other' on .*OVERQUOTA.* too many folders"):
+        session.ensure("One", "Other")
+    session.noop()
+
+
+def test_a_folder_that_somebody_made_meanwhile_is_no_error(connected: Connecting) -> None:
+    server, session = connected({"CREATE": "{tag} NO [ALREADYEXISTS] it is there\r\n"})
+
+    session.ensure("One")
+
+    assert server.heard[-1].endswith('SUBSCRIBE "One"')
+
+
+def test_a_server_that_does_not_tell_what_it_can_do_is_asked(connected: Connecting) -> None:
+    server, session = connected()
+
+    assert [line.partition(" ")[2] for line in server.heard][:2] == ["CAPABILITY", "AUTHENTICATE PLAIN"]
+    assert "UIDPLUS" in session.capabilities
 
 
 @pytest.mark.parametrize(

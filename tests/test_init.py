@@ -534,7 +534,7 @@ def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
         trusted = tmp_path / "trusted.pem"
         trusted.write_bytes(dovecot.certificate.chain.read_bytes() + web.chain.read_bytes())
         monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
-        tls.context.cache_clear()  # those of other tests trust other authorities
+        tls._made.cache_clear()  # those of other tests trust other authorities
         with running(dovecot):
             smtp = SmtpServer(dovecot.user(), dovecot.certificate, implicit=True)
             smtp.start()
@@ -542,7 +542,7 @@ def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
             (tmp_path / "secret").chmod(0o600)
             yield dovecot, smtp
             smtp.stop()
-        tls.context.cache_clear()
+        tls._made.cache_clear()
 
 
 def test_an_address_is_enough_where_name_servers_know_the_services(

@@ -3,6 +3,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from gateway.model import (
     State,
     Verdict,
 )
+from gateway.pipeline import mail_key
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LIMITS = Limits(window=timedelta(days=30), per_hour=10, per_day=30, per_domain=5)
@@ -354,6 +356,22 @@ def test_a_file_that_rests_has_no_pool_and_can_be_used_again(tmp_path: Path) -> 
     assert not journal.take_in("k", b"raw", None, NOW)
 
 
+@pytest.mark.parametrize(
+    ("mail", "key_of"),
+    [
+        (b"Subject: s\nMESSAGE-ID: <a@b>\nTo: c\n\nbody", b"MESSAGE-ID: <a@b>\n\nbody"),
+        (b"To: d\r\nMessage-ID: <a@b>\r\n\r\nbody\r\n \r\n\t", b"Message-ID: <a@b>\n\nbody"),
+        (b"Message-ID: <a@b>\n\n\nbody\n\n", b"Message-ID: <a@b>\n\n\nbody"),
+        (b"Message-ID: <a@b> \n\n \n\n", b"Message-ID: <a@b> \n\n"),
+        (b"Message-ID: <a@b>", b"Message-ID: <a@b>\n\n"),
+        (b"\n\nbody", b"\nbody"),
+        (b"", b"\n"),
+    ],
+)
+def test_a_mail_is_known_again_by_its_message_id_and_body(mail: bytes, key_of: bytes) -> None:
+    assert mail_key(mail) == sha256(key_of).hexdigest()
+
+
 def test_a_backup_holds_what_the_journal_holds(tmp_path: Path) -> None:
     journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
     due(journal, "a")
@@ -371,6 +389,17 @@ def test_a_commit_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
 
     full = 2
     assert pragmas == ["wal", full]
+
+
+def test_who_writes_is_alone_from_the_beginning(tmp_path: Path) -> None:
+    """What a step looks at holds until it writes."""
+    path = tmp_path / "journal.sqlite"
+    with (
+        open_file(path).write(),
+        closing(sqlite3.connect(path, timeout=0)) as another,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        another.execute("INSERT INTO facts VALUES ('ada', 'paused', 'now')")
 
 
 def test_what_somebody_is_told_or_acts_on_waits_for_the_disk_and_what_is_found_out_again_does_not(
@@ -446,6 +475,37 @@ def test_what_is_known_of_a_mail_only_later_is_found_by_an_index_without_the_oth
 
     used = {name for plan in _plans(journal, asked) for name in plan}
     assert {"entries_message_id", "entries_letter", "entries_case", "entries_recipient", "entries_claimed"} <= used
+
+
+def test_what_happened_in_a_span_of_time_is_found_without_every_mail_that_came_in(tmp_path: Path) -> None:
+    journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
+    asked = _asked_of(journal)
+
+    journal.came_back(NOW, NOW)
+    journal.bounces_since(NOW)
+    journal.asleep(NOW, NOW)
+    journal.moved(NOW, NOW)
+    journal.conversation.answered_since(NOW)
+    journal.conversation.outcomes(NOW)
+    journal.verify_answers(NOW)
+
+    plans = [plan for plan, (statement, _) in zip(_plans(journal, asked), asked, strict=False) if "at >=" in statement]
+    assert len(plans) == 7
+    assert all("events_told" in plan for plan in plans)
+
+
+def test_a_mail_that_comes_in_is_in_few_indexes(tmp_path: Path) -> None:
+    """Each is a page more that waits for the disk."""
+    path = tmp_path / "journal.sqlite"
+    Journal(open_file(path), "ada").take_in("a", b"raw", Place("INBOX", 1, 1), NOW)
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ANALYZE")
+        found = connection.execute("SELECT idx FROM sqlite_stat1 WHERE tbl IN ('entries', 'events')").fetchall()
+
+    assert sorted(name for (name,) in found) == [
+        "entries_state", "entries_taken_in", "events_entry", "events_owner", "sqlite_autoindex_entries_1",
+    ]  # fmt: skip
 
 
 def _asked_of(journal: Journal) -> list[tuple[str, Any]]:

@@ -504,7 +504,7 @@ def test_a_round_without_news_only_asks_each_folder_for_its_next_number(begin: C
 
     found.work.moves.follow(session)  # type: ignore[arg-type]
 
-    assert session.said == ["status", "status", "status"]
+    assert session.said == ["statuses"]
 
 
 class Overheard:
@@ -584,7 +584,7 @@ def test_what_we_file_ourselves_is_not_looked_at_again(begin: Callable[..., Desk
 
     found.work.moves.follow(session)  # type: ignore[arg-type]
 
-    assert set(session.said) == {"status"}
+    assert set(session.said) == {"statuses"}
     assert found.lies_in(DECLINED) == [2]
 
 
@@ -594,7 +594,7 @@ def test_a_note_that_we_lay_beside_a_mail_is_not_looked_at_again(begin: Callable
 
     found.work.moves.follow(session)  # type: ignore[arg-type]
 
-    assert set(session.said) == {"status"}
+    assert set(session.said) == {"statuses"}
     assert found.lies_in(REVIEW) == [1]
 
 

@@ -71,9 +71,10 @@ def _certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return Certificate.make(tmp_path_factory.mktemp("certificate"))
 
 
-@pytest.fixture(name="server")
-def _server(certified: Certificate) -> Iterator[SmtpServer]:
-    server = SmtpServer(Login("ada@example.org", "pass word"), certified)
+@pytest.fixture(name="server", params=["", "PIPELINING"])
+def _server(request: pytest.FixtureRequest, certified: Certificate) -> Iterator[SmtpServer]:
+    extensions = ("8BITMIME", "DSN", *request.param.split())
+    server = SmtpServer(Login("ada@example.org", "pass word"), certified, extensions=extensions)
     server.start()
     yield server
     server.stop()
@@ -97,6 +98,24 @@ def test_a_mail_goes_out_over_tls_after_one_login(
     assert server.delivered == [Delivered(SENDER, (RECIPIENT,), MAIL)]
     assert marks.set == 1
     assert server.verbs.count("AUTH") == 1
+
+
+def test_sender_and_recipient_are_said_at_once_where_the_server_takes_them_so(
+    server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[bytes] = []
+    usual = ssl.SSLSocket.sendall
+
+    def sendall(self: ssl.SSLSocket, data: bytes) -> None:
+        pieces.append(data)
+        usual(self, data)
+
+    monkeypatch.setattr(ssl.SSLSocket, "sendall", sendall)
+    send(server)
+
+    both = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{RECIPIENT}> NOTIFY=NEVER\r\n".encode()
+    assert (both in pieces) is ("PIPELINING" in server.extensions)
+    assert server.delivered == [Delivered(SENDER, (RECIPIENT,), MAIL)]
 
 
 def test_the_mark_is_set_when_all_but_the_dot_is_on_the_wire(server: SmtpServer) -> None:
@@ -348,6 +367,20 @@ def test_a_host_that_does_not_exist_is_named(server: SmtpServer, host: str) -> N
 def test_an_authority_file_that_is_not_there_is_named(server: SmtpServer, tmp_path: Path) -> None:
     with pytest.raises(SendFailed, match=r"ca_file .*nowhere\.pem cannot be used: No such file"):
         send(server, to=account(server, ca_file=tmp_path / "nowhere.pem"))
+
+
+def test_an_authority_file_that_is_renewed_counts_from_then_on(certified: Certificate, tmp_path: Path) -> None:
+    server = SmtpServer(Login("ada@example.org", "pass word"), certified)
+    server.start()
+    ca_file = Certificate.make(tmp_path).chain
+    with pytest.raises(SendFailed, match="certificate is not valid"):
+        send(server, to=account(server, ca_file=ca_file))
+
+    ca_file.write_bytes(certified.chain.read_bytes())
+    send(server, to=account(server, ca_file=ca_file))
+
+    server.stop()
+    assert server.delivered == [Delivered(SENDER, (RECIPIENT,), MAIL)]
 
 
 @pytest.mark.parametrize(("extensions", "asked"), [(("DSN",), True), (("8BITMIME",), False)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ _UIDS = 500  # UIDs a command; servers limit the length of a line
 _IDS = 20  # Message-IDs a SEARCH, for the same reason
 _ANSWER = 90_000  # UIDs an answer to SEARCH; imaplib takes a line of 1,000,000 bytes at most
 _TRIES = 5  # of a command for mails that another session keeps removing
+_NUMBERS = ("UIDVALIDITY", "UIDNEXT")
 _MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
 _KEYWORD = re.compile(r"\$?[A-Za-z0-9_.-]+")
 _GONE = re.compile(r"EXPUNGEISSUED|no longer exist|no such message|expunged", re.IGNORECASE)
@@ -134,34 +135,46 @@ class Session:
         return self._selected
 
     def look_again(self, folder: str) -> Selected:
-        """The same; of the folder where we are, the server is only asked whether it changed since.
+        """The same; of the folder where we are, the server is only asked what came or went since.
 
         To go to a folder of 10,000 mails takes it 20 ms. But it may forget to tell of a mail: who has listened in
         between goes there anew.
         """
-        if self._fresh and self._folder == folder:
-            with told(f"asking after {folder!r} on {self.place}"):
-                if self._client.unchanged():
-                    return self._selected
-        return self.select(folder)
+        if not (self._fresh and self._folder == folder):
+            return self.select(folder)
+        with told(f"asking after {folder!r} on {self.place}"):
+            gone = self._client.only_gone()
+        if gone is None:
+            return self.select(folder)
+        self._exists -= gone
+        self._selected = replace(self._selected, exists=self._exists)
+        return self._selected
 
-    def stay_in(self, folder: str) -> None:
-        """Go to a folder unless that is where we are; what is known of its state is as old as the last select()."""
+    def stay_in(self, folder: str) -> Selected:
+        """Go to a folder unless that is where we are; what is known of its state is as old as the last look at it."""
         if (self._folder, self._selected.uidvalidity > 0) != (folder, True):
-            self.select(folder)
+            return self.select(folder)
+        return self._selected
 
     def status(self, folder: str) -> tuple[int, int]:
         """UIDVALIDITY and UIDNEXT of a folder, without going there."""
         with told(f"asking after {folder!r} on {self.place}"):
             try:
-                found = self._client.folder_status(self._folders.path(folder), ["UIDVALIDITY", "UIDNEXT"])
+                return _numbers(self._client.folder_status(self._folders.path(folder), _NUMBERS))
             except IMAPClientError as exc:
                 raise self._folders.missing(folder, exc) or exc from None
-        return int(found.get(b"UIDVALIDITY", 0)), int(found.get(b"UIDNEXT", 0))
 
-    def ensure(self, folder: str) -> None:
-        """Make a folder if it is not there."""
-        self._folders.ensure(folder)
+    def statuses(self, folders: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """The same of several folders, at once."""
+        paths = {folder: self._folders.path(folder) for folder in folders}
+        with told(f"asking after folders on {self.place}"):
+            said = self._client.statuses(list(paths.values()), _NUMBERS)
+        # A folder that is missing is asked after by itself, and so is one that the server calls otherwise than we do.
+        return {folder: _numbers(said[path]) if path in said else self.status(folder) for folder, path in paths.items()}
+
+    def ensure(self, *folders: str) -> None:
+        """Make those folders that are not there."""
+        self._folders.ensure(folders)
 
     def special(self, use: str, named: str | None = None) -> str:
         """The folder for "\\Sent" or "\\Drafts": the owner's, else the server's; MailboxFailed when there is none."""
@@ -396,7 +409,7 @@ class Session:
         self.step()
         with told(f"adding to {folder!r} on {self.place}"):
             try:
-                if len(messages) > 1 and self._client.has_capability("MULTIAPPEND"):
+                if messages and self._client.has_capability("MULTIAPPEND"):
                     self._client.multiappend(path, [{"msg": message, "flags": marks} for message in messages])
                     return self._landed("APPENDUID")
                 landed = []
@@ -449,6 +462,10 @@ class Session:
         """Stop listening."""
         with told(f"listening in {self._folder!r} on {self.place}"):
             self._client.idle_done()
+
+
+def _numbers(status: dict[bytes, int]) -> tuple[int, int]:
+    return int(status.get(b"UIDVALIDITY", 0)), int(status.get(b"UIDNEXT", 0))
 
 
 def _parts(items: Sequence[T], size: int = _UIDS) -> Iterator[list[T]]:

@@ -6,9 +6,10 @@ import re
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from imaplib import _Authenticator
 from itertools import pairwise
 from typing import Any
 
@@ -20,8 +21,11 @@ from imapclient.exceptions import (
     LoginError,
     ProtocolError,
 )
-from imapclient.imapclient import _parse_untagged_response
+from imapclient.imap_utf7 import decode as decode_utf7
+from imapclient.imapclient import _parse_untagged_response, as_pairs
+from imapclient.response_parser import parse_response
 from imapclient.tls import IMAP4_TLS
+from imapclient.util import to_unicode
 from pydantic import SecretStr
 
 from gateway import tls
@@ -31,6 +35,7 @@ from gateway.secrecy import without
 
 _TIMEOUT = SocketTimeout(connect=15, read=60)  # seconds
 _BUFFER = 1024  # bytes of what a connection reads ahead
+_SAID_AT_ONCE = 16 * 1024  # bytes; TLS makes no larger records
 _PROMPT_CONNECT, _LOOK = 6, 3  # seconds
 # Where another host can go on instead: seconds until the system asks a silent server, between its questions, how often
 # it asks, and milliseconds in which what was sent must have arrived.
@@ -60,13 +65,52 @@ def _keep_nothing(_line: str) -> None:
 
 
 class _Wire(IMAP4_TLS):  # type: ignore[misc]
-    """imaplib's connection, with a buffer that is small enough to be kept by a thousand who only wait."""
+    """imaplib's connection, with a buffer that is small enough to be kept by a thousand who only wait.
+
+    What is said before an answer is waited for goes out together: of a hundred small pieces each would be a packet.
+    """
+
+    _unsaid = b""
+
+    def send(self, data: bytes) -> None:
+        self._unsaid += data
+        if len(self._unsaid) >= _SAID_AT_ONCE:
+            self._say()
+
+    def readline(self) -> bytes:
+        self._say()
+        return super().readline()  # type: ignore[no-any-return]
+
+    def _say(self) -> None:
+        if self._unsaid:
+            saying, self._unsaid = self._unsaid, b""
+            super().send(saying)
 
     def open(self, host: str = "", port: int = 993, timeout: float | None = None) -> None:
         super().open(host, port, timeout)
         # Nothing has been read yet. What is long is read past the buffer, and TLS has one of its own while it is.
         if sys.version_info < (3, 14):  # where imaplib's file is no longer for others to set
             self.file = self.sock.makefile("rb", _BUFFER)
+
+    def _get_capabilities(self) -> None:
+        """Ask only a server that has not told them with its greeting (RFC 3501 section 7.1)."""
+        told = self.untagged_responses.pop("CAPABILITY", None)
+        if told:
+            self.capabilities = tuple(told[-1].decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()
+
+    def authenticate(self, mechanism: str, say: Callable[[bytes], str]) -> tuple[str, list[bytes]]:
+        """Log in, in one step where the server takes what is to be said with the command (RFC 4959)."""
+        if "SASL-IR" not in self.capabilities:
+            return super().authenticate(mechanism, say)  # type: ignore[no-any-return]
+        saying = _Authenticator(say).process
+        self.literal = saying  # for a server that says why it refuses a token, and waits for a word on that
+        typ, dat = self._simple_command("AUTHENTICATE", mechanism, saying(""))
+        if typ != "OK":
+            raise self.error(dat[-1].decode("utf-8", "replace"))
+        self.state = "AUTH"
+        return typ, dat
 
 
 class Client(IMAPClient):  # type: ignore[misc]
@@ -117,11 +161,51 @@ class Client(IMAPClient):  # type: ignore[misc]
             # Not the shutdown() of a TLS socket, which takes its state away under the thread that reads.
             socket.socket.shutdown(self.socket(), socket.SHUT_RDWR)
 
-    def unchanged(self) -> bool:
-        """Whether the folder has neither gained nor lost a mail since it was selected, as far as the server tells."""
+    def only_gone(self) -> int | None:
+        """How many mails left the folder since this was asked, or it was selected; None where one may have come."""
         self.noop()
         said = self._imap.untagged_responses  # since SELECT, which tells how many mails there are itself
-        return len(said.get("EXISTS", ())) <= 1 and not said.keys() & {"EXPUNGE", "VANISHED"}
+        if len(said.get("EXISTS", ())) > 1 or "VANISHED" in said:
+            return None
+        return len(said.pop("EXPUNGE", ()))
+
+    def multiappend(self, folder: str, msgs: Sequence[dict[str, Any]]) -> None:
+        """Add mails to a folder; upstream's takes a server's no for a yes."""
+        typ, words = super().multiappend(folder, msgs)
+        self._checkok("APPEND", typ, words)
+
+    def at_once(self, commands: Sequence[tuple[str, ...]]) -> list[tuple[str, list[bytes]]]:
+        """The answers to commands that do not depend on one another, sent in one go (RFC 3501 section 5.5)."""
+        tags = [self._imap._command(*command) for command in commands]
+        return [self._imap._get_tagged_response(tag) for tag in tags]
+
+    def folders(self) -> tuple[tuple[str, str] | None, list[Any]]:
+        """The prefix of the owner's folders and what parts their names, where the server tells, and list_folders()."""
+        if not self.has_capability("NAMESPACE"):
+            return None, self.list_folders()
+        for answer in self.at_once([("NAMESPACE",), ("LIST", '""', '"*"')]):
+            self._checkok("LIST", *answer)
+        personal, *_ = parse_response(self._told("NAMESPACE")) or (None,)
+        listed = self._proc_folder_list(self._told("LIST"))
+        return (decode_utf7(personal[0][0]), to_unicode(personal[0][1] or b"/")) if personal else None, listed
+
+    def make_folders(self, names: Sequence[str]) -> None:
+        """Make folders, if they are not there, and have mail programs show them."""
+        for command in ("CREATE", "SUBSCRIBE"):
+            for typ, words in self.at_once([(command, self._normalise_folder(name)) for name in names]):
+                if b"ALREADYEXISTS" not in words[-1]:
+                    self._checkok(command, typ, words)
+
+    def statuses(self, names: Sequence[str], items: Sequence[str]) -> dict[str, dict[bytes, int]]:
+        """What folder_status() says of each of some folders that are there, by the server's spelling of their names."""
+        self.at_once([("STATUS", self._normalise_folder(name), f"({' '.join(items)})") for name in names])
+        told = as_pairs(parse_response(self._told("STATUS")))
+        return {decode_utf7(name): dict(as_pairs(values)) for name, values in told if isinstance(name, bytes)}
+
+    def _told(self, kind: str) -> list[Any]:
+        """What the server said of a kind, once."""
+        said: list[Any] = self._imap.untagged_responses.pop(kind, [None])
+        return said
 
     def numbers_given(self, code: str) -> tuple[int, range] | None:
         """UIDVALIDITY and UIDs that the last command gave to mails, by its COPYUID or APPENDUID (RFC 4315).

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from imapclient.exceptions import CapabilityError, IMAPClientAbortError, IMAPClientError
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 
 from gateway.errors import MailboxFailed
 from gateway.imap.client import Client, told
@@ -34,8 +35,8 @@ class Folders:
     @classmethod
     def of(cls, client: Client, place: str) -> Folders:
         with told(f"listing the folders of {place}"):
-            prefix, delimiter = _namespace(client)
-            listed = client.list_folders()
+            personal, listed = client.folders()
+            prefix, delimiter = personal or ("", _delimiter(client))
         attributes = {str(name): _attributes(tuple(flags)) for flags, _, name in listed}
         uses = {name: flags for name, flags in attributes.items() if flags.isdisjoint(_ABSENT)}
         return cls(client, place, prefix, delimiter, uses)
@@ -60,19 +61,12 @@ class Folders:
         why = f"{self.place} marks no folder as {use}; name yours as {key} in [imap.folders]"
         raise MailboxFailed(why, permanent=True)
 
-    def ensure(self, folder: str) -> None:
-        """Make a folder if it is not there."""
-        path = self.path(folder)
-        if path in self.uses:
-            return
-        with told(f"making folder {folder!r} on {self.place}"):
-            try:
-                self.client.create_folder(path)
-            except IMAPClientError as exc:
-                if "ALREADYEXISTS" not in str(exc):
-                    raise
-            self.client.subscribe_folder(path)
-        self.uses[path] = frozenset()
+    def ensure(self, folders: Iterable[str]) -> None:
+        """Make those folders that are not there."""
+        missing = [path for folder in folders if (path := self.path(folder)) not in self.uses]
+        with told(f"making {' and '.join(map(repr, missing))} on {self.place}"):
+            self.client.make_folders(missing)
+        self.uses.update(dict.fromkeys(missing, frozenset()))
 
     def missing(self, folder: str, exc: IMAPClientError) -> MailboxFailed | None:
         """What to tell the owner when a command failed because a folder is not there; None when it was not that."""
@@ -90,14 +84,7 @@ def _attributes(flags: tuple[bytes, ...]) -> frozenset[str]:
     return frozenset(flag.decode().lower() for flag in flags)
 
 
-def _namespace(client: Client) -> tuple[str, str]:
-    """The prefix of the owner's folders, and what parts their names."""
-    try:
-        personal = client.namespace().personal
-    except CapabilityError:
-        personal = None
-    if personal:
-        prefix, delimiter = personal[0]
-        return str(prefix), str(delimiter or "/")
+def _delimiter(client: Client) -> str:
+    """What parts the names of folders."""
     listed = client.list_folders("", "")
-    return "", str((listed[0][1] or b"/").decode()) if listed else "/"
+    return str((listed[0][1] or b"/").decode()) if listed else "/"

@@ -33,9 +33,12 @@ from gateway.journal.docket import Docket, mailbox_of, pastes, sealed
 from gateway.journal.entries import ON_THE_WIRE, Denied
 from gateway.journal.erasure import erase
 from gateway.journal.orders import Orders
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import (
     MAY_WAIT,
     TO_BE_COPIED,
+    TO_BE_FILED,
+    TOLD,
     Utc,
     cases,
     confirmations,
@@ -82,74 +85,90 @@ _LEFT_APART = (
         & (_LATEST.c.decided_by != "owner"),
     )
 )
-_CURSORS = select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE)
-_ADVANCED = (
+_CURSORS = Prepared(select(cursors.c.folder, cursors.c.uidvalidity, cursors.c.uid).where(cursors.c.owner == _MINE))
+_ADVANCED = Prepared(
     update(cursors)
     .where(cursors.c.owner == bindparam("of"), cursors.c.folder == bindparam("in"))
     .values(uidvalidity=bindparam("under"), uid=bindparam("last"))
 )
-_FIRST_READ = insert(cursors)
-_MARK = select(
-    select(func.max(events.c.id)).where(events.c.owner == _MINE).scalar_subquery(),
-    select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name")).scalar_subquery(),
-)
-_FACT = select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name"))
-_FACTS = select(facts.c.name, facts.c.value).where(
-    facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
-)
-_BEGAN = select(func.min(events.c.at)).where(events.c.owner == _MINE)
-_IN_STATES = _entries.ENTRIES.where(entries.c.state.in_(bindparam("states", expanding=True)))
-_NEW = _part(_entries.ENTRIES.where(entries.c.state == State.NEW))
-_HOLD_OVER = _entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not_before <= _MOMENT)
-_DUE = _entries.ENTRIES.where(
-    entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
-)
-_UNCOPIED = _entries.ENTRIES.where(TO_BE_COPIED)
-_UNFILED = _part(
-    _entries.ENTRIES.where(
-        entries.c.state != State.NEW, entries.c.folder == bindparam("lies_in"), entries.c.filed.is_(None)
+_FIRST_READ = Prepared(insert(cursors), columns=["owner", "folder", "uidvalidity", "uid"])
+_MARK = Prepared(
+    select(
+        select(func.max(events.c.id)).where(events.c.owner == _MINE).scalar_subquery(),
+        select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name")).scalar_subquery(),
     )
 )
+_FACT = Prepared(select(facts.c.value).where(facts.c.owner == _MINE, facts.c.name == bindparam("name")))
+_FACTS = Prepared(
+    select(facts.c.name, facts.c.value).where(
+        facts.c.owner == _MINE, facts.c.name.in_(bindparam("names", expanding=True))
+    ),
+    lists=["names"],
+)
+_BEGAN = select(events.c.at).where(events.c.owner == _MINE).order_by(events.c.id).limit(1)
+_IN_STATES = Prepared(
+    _entries.ENTRIES.where(entries.c.state.in_(bindparam("states", expanding=True))), lists=["states"]
+)
+_NEW = Prepared(_part(_entries.ENTRIES.where(entries.c.state == State.NEW)))
+_HOLD_OVER = Prepared(_entries.ENTRIES.where(entries.c.state == State.HELD, entries.c.not_before <= _MOMENT))
+_DUE = Prepared(
+    _entries.ENTRIES.where(
+        entries.c.state == State.DUE, entries.c.not_before.is_(None) | (entries.c.not_before <= _MOMENT)
+    )
+)
+_UNCOPIED = Prepared(_entries.ENTRIES.where(TO_BE_COPIED))
+_UNFILED = Prepared(_part(_entries.ENTRIES.where(TO_BE_FILED, entries.c.folder == bindparam("lies_in"))))
 _OTHER = entries.alias()
 _ACTED = select(_OTHER.c.id).where(_OTHER.c.case_id == entries.c.case_id, _OTHER.c.state.not_in(_UNTOUCHED))
-_OPEN_TO_CHANGE = _part(
-    _entries.ENTRIES.where(
-        entries.c.state.in_(_UNTOUCHED),
-        entries.c.raw.is_not(None),
-        cases.c.decided_by == "policy",
-        ~_ACTED.exists(),
-        _entries.OPENS_A_CASE,
+_OPEN_TO_CHANGE = Prepared(
+    _part(
+        _entries.ENTRIES.where(
+            entries.c.state.in_(_UNTOUCHED),
+            entries.c.raw.is_not(None),
+            cases.c.decided_by == "policy",
+            ~_ACTED.exists(),
+            _entries.OPENS_A_CASE,
+        )
     )
 )
-_MISFILED = _entries.ENTRIES.where(
-    cases.c.owner == _MINE, cases.c.changed != cases.c.opened, cases.c.changed >= bindparam("since", type_=Utc),
-    or_(*((cases.c.verdict == verdict) & (entries.c.filed != bindparam(verdict.name)) for verdict in _FILED_BY)),
+_MISFILED = Prepared(
+    _entries.ENTRIES.where(
+        cases.c.owner == _MINE, cases.c.changed != cases.c.opened, cases.c.changed >= bindparam("since", type_=Utc),
+        or_(*((cases.c.verdict == verdict) & (entries.c.filed != bindparam(verdict.name)) for verdict in _FILED_BY)),
+    )
 )  # fmt: skip
-_OUTLOOK = select(
-    select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_((State.NEW, State.ASKED))).exists()
-    | select(confirmations.c.at).where(confirmations.c.owner == _MINE, confirmations.c.state == State.DUE).exists(),
-    select(func.min(entries.c.not_before))
-    .where(entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT)
-    .scalar_subquery(),
+_OUTLOOK = Prepared(
+    select(
+        select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_((State.NEW, State.ASKED))).exists()
+        | select(confirmations.c.at).where(confirmations.c.owner == _MINE, confirmations.c.state == State.DUE).exists(),
+        select(func.min(entries.c.not_before))
+        .where(entries.c.owner == _MINE, entries.c.state.in_(WAITING), entries.c.not_before > _MOMENT)
+        .scalar_subquery(),
+    )
 )
 _ON_THEIR_WAY = (State.SENDING, State.DOT)
-_HALF_DONE = select(
-    or_(
-        select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_(_ON_THEIR_WAY)).exists(),
-        select(digests.c.at).where(digests.c.owner == _MINE, digests.c.state.in_(_ON_THEIR_WAY)).exists(),
-        select(confirmations.c.at)
-        .where(confirmations.c.owner == _MINE, confirmations.c.state.in_(_ON_THEIR_WAY))
-        .exists(),
+_HALF_DONE = Prepared(
+    select(
+        or_(
+            select(entries.c.id).where(entries.c.owner == _MINE, entries.c.state.in_(_ON_THEIR_WAY)).exists(),
+            select(digests.c.at).where(digests.c.owner == _MINE, digests.c.state.in_(_ON_THEIR_WAY)).exists(),
+            select(confirmations.c.at)
+            .where(confirmations.c.owner == _MINE, confirmations.c.state.in_(_ON_THEIR_WAY))
+            .exists(),
+        )
     )
 )
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_UNJUDGED = select(entries.c.id).where(entries.c.id.in_(_IDS), entries.c.state == State.NEW).with_for_update()
-_VERDICTS = (
-    select(entries.c.id, cases.c.verdict).join(cases, entries.c.case_id == cases.c.id).where(entries.c.id.in_(_IDS))
+_UNJUDGED = Prepared(
+    select(entries.c.id).where(entries.c.id.in_(_IDS), entries.c.state == State.NEW).with_for_update(), lists=["ids"]
 )
-_TRIED = update(entries).where(entries.c.id.in_(_IDS)).values(tries=entries.c.tries + 1)
-_COPIED = update(entries).where(entries.c.id == bindparam("entry")).values(copied=_MOMENT)
-_FILED = update(entries).where(entries.c.id.in_(_IDS)).values(filed=bindparam("into"))
+_VERDICTS = Prepared(
+    select(entries.c.id, cases.c.verdict).join(cases, entries.c.case_id == cases.c.id).where(entries.c.id.in_(_IDS)),
+    lists=["ids"],
+)
+_TRIED = Prepared(update(entries).where(entries.c.id.in_(_IDS)).values(tries=entries.c.tries + 1), lists=["ids"])
+_COPIED = Prepared(update(entries).where(entries.c.id == bindparam("entry")).values(copied=_MOMENT))
+_FILED = Prepared(update(entries).where(entries.c.id.in_(_IDS)).values(filed=bindparam("into")), lists=["ids"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +253,7 @@ class Journal:
     def cursors(self) -> dict[str, tuple[int, int]]:
         """UIDVALIDITY and highest UID read of each folder that was read."""
         with self.store.read() as connection:
-            found = connection.execute(_CURSORS, {"owner": self.owner})
+            found = _CURSORS.rows(connection, {"owner": self.owner})
             return {row.folder: (row.uidvalidity, row.uid) for row in found}
 
     def advance(self, folder: str, uidvalidity: int, uid: int) -> None:
@@ -243,8 +262,8 @@ class Journal:
         # One that is lost has mails read once more, which are known by their keys.
         with self.store.write(lasting=False) as connection:
             read = {"of": self.owner, "in": folder, "under": uidvalidity, "last": uid}
-            if connection.execute(_ADVANCED, read).rowcount == 0:
-                connection.execute(_FIRST_READ, row)
+            if _ADVANCED.run(connection, read) == 0:
+                _FIRST_READ.run(connection, row)
 
     # Judging
 
@@ -255,13 +274,13 @@ class Journal:
     def unjudged(self, batch: Sequence[Entry]) -> frozenset[int]:
         """The ids of those that nobody judged meanwhile; in a transaction, nobody does before its end."""
         with self.store.write() as connection:
-            return frozenset(connection.execute(_UNJUDGED, {"ids": [entry.id for entry in batch]}).scalars())
+            return frozenset(row.id for row in _UNJUDGED.rows(connection, {"ids": [entry.id for entry in batch]}))
 
     def begin_reading(self, batch: Sequence[Entry]) -> None:
         """Count a try before mails are read, so that one that kills the process is set aside in the end."""
         # A mail ends a process; it does not cut the power.
         with self.store.write(lasting=False) as connection:
-            connection.execute(_TRIED, {"ids": [entry.id for entry in batch]})
+            _TRIED.run(connection, {"ids": [entry.id for entry in batch]})
 
     def forgive_reading(self, entry: Entry) -> None:
         """Take a try back that ended for no fault of the mail's."""
@@ -363,7 +382,7 @@ class Journal:
     def recover(self, now: datetime) -> list[Entry]:
         """Put right what a crash left half done; the entries concerned."""
         with self.store.read() as connection:
-            if not connection.execute(_HALF_DONE, {"owner": self.owner}).scalar():
+            if not _HALF_DONE.scalar(connection, {"owner": self.owner}):
                 return []
         mine = digests.c.owner == self.owner
         with self.store.write() as connection:
@@ -382,7 +401,7 @@ class Journal:
     def came_back(self, start: datetime, end: datetime) -> list[Entry]:
         """Answers of ours that turned out undeliverable in a span of time."""
         bounced = select(events.c.entry_id).where(
-            events.c.owner == self.owner, events.c.what == "bounced", events.c.at >= start, events.c.at < end
+            events.c.owner == self.owner, TOLD, events.c.what == "bounced", events.c.at >= start, events.c.at < end
         )
         with self.store.read() as connection:
             ids = list(connection.execute(bounced).scalars())
@@ -409,7 +428,7 @@ class Journal:
         happened = [{"what": "filed", "why": folder, "entry_id": entry_id, "case_id": None} for entry_id in ids]
         # Once lost it is done again, which does no harm.
         with self.store.write(lasting=False) as connection:
-            connection.execute(_FILED, {"ids": ids, "into": folder})
+            _FILED.run(connection, {"ids": ids, "into": folder})
             append_all(connection, happened, owner=self.owner, at=now)
             if landed:
                 passed(connection, self.owner, folder, landed)
@@ -417,7 +436,7 @@ class Journal:
     def copied(self, entry: Entry, now: datetime) -> None:
         """Note that our answer lies in Sent."""
         with self.store.write(lasting=False) as connection:
-            connection.execute(_COPIED, {"entry": entry.id, "moment": now})
+            _COPIED.run(connection, {"entry": entry.id, "moment": now})
 
     def uncopied(self) -> list[Entry]:
         """Answers that went out and are not in Sent yet."""
@@ -522,7 +541,7 @@ class Journal:
     def asleep(self, start: datetime, end: datetime) -> bool:
         """Whether nobody looked after this owner in a whole span of time."""
         query = select(events.c.at, events.c.why).where(
-            events.c.owner == self.owner, events.c.what == AWAY, events.c.at >= end
+            events.c.owner == self.owner, TOLD, events.c.what == AWAY, events.c.at >= end
         )
         with self.store.read() as connection:
             return any(datetime.fromisoformat(row.why) <= start for row in connection.execute(query))
@@ -552,7 +571,7 @@ class Journal:
         What was due by `since` waits for something else.
         """
         with self.store.read() as connection:
-            again, due = connection.execute(_OUTLOOK, {"owner": self.owner, "moment": since}).one()
+            again, due = _OUTLOOK.first(connection, {"owner": self.owner, "moment": since})
         return bool(again), due
 
     def moved(self, start: datetime, end: datetime) -> list[tuple[str, str]]:
@@ -579,7 +598,7 @@ class Journal:
         query = (
             select(cases.c.number, events.c.why)
             .join(cases, events.c.case_id == cases.c.id)
-            .where(events.c.owner == self.owner, events.c.what == what)
+            .where(events.c.owner == self.owner, TOLD, events.c.what == what)
             .where(events.c.at >= start, events.c.at < end)
             .order_by(events.c.id)
         )
@@ -590,11 +609,11 @@ class Journal:
         with self.store.read() as connection:
             return _entries.find(connection, self.owner, *conditions)
 
-    def _found(self, query: Select[Any], **values: object) -> list[Entry]:
+    def _found(self, query: Prepared, **values: object) -> list[Entry]:
         with self.store.read() as connection:
             return _entries.found_by(connection, self.owner, query, **values)
 
-    def _in_parts(self, query: Select[Any], **values: object) -> Iterator[list[Entry]]:
+    def _in_parts(self, query: Prepared, **values: object) -> Iterator[list[Entry]]:
         """The same, some at a time, since they may be thousands."""
         last = 0
         while found := self._found(query, last=last, **values):
@@ -611,7 +630,7 @@ class Journal:
     def verdicts(self, mails: Collection[Entry]) -> dict[int, Verdict]:
         """How their cases stand, by the mails' ids; without those that belong to none."""
         with self.store.read() as connection:
-            found = connection.execute(_VERDICTS, {"ids": [entry.id for entry in mails]})
+            found = _VERDICTS.rows(connection, {"ids": [entry.id for entry in mails]})
             return {row.id: Verdict(row.verdict) for row in found}
 
     def case(self, name: str) -> Case | None:
@@ -745,19 +764,19 @@ class Journal:
 
     def fact(self, name: str) -> str | None:
         with self.store.read() as connection:
-            found: str | None = connection.execute(_FACT, {"owner": self.owner, "name": name}).scalar()
+            found: str | None = _FACT.scalar(connection, {"owner": self.owner, "name": name})
         return found
 
     def facts(self, *names: str) -> dict[str, str]:
         """Those of these facts that are known."""
         with self.store.read() as connection:
-            found = connection.execute(_FACTS, {"owner": self.owner, "names": names})
+            found = _FACTS.rows(connection, {"owner": self.owner, "names": names})
             return {row.name: row.value for row in found}
 
     def mark(self, fact: str) -> tuple[int, str]:
         """What is another as soon as anybody adds an event or changes this fact: two look-ups, for who asks often."""
         with self.store.read() as connection:
-            last, value = connection.execute(_MARK, {"owner": self.owner, "name": fact}).one()
+            last, value = _MARK.first(connection, {"owner": self.owner, "name": fact})
         return last or 0, value or ""
 
     def set_fact(self, name: str, value: str | None) -> None:

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, select, update
 
 from gateway.cases import identify
 from gateway.journal.entries import find, take_back
-from gateway.journal.schema import Utc, cases, entries, events
+from gateway.journal.prepared import Prepared
+from gateway.journal.schema import TOLD, Utc, cases, entries, events
 from gateway.journal.store import Store, append
 from gateway.model import Case, Entry, Notification, Person, State, Verdict
 from gateway.people.keys import address_key
@@ -31,10 +32,11 @@ _AWAITED = (
     )
     .order_by(entries.c.settled.desc(), entries.c.id.desc())
 )
-_ANSWERED_SINCE = (
+_ANSWERED_SINCE = Prepared(
     select(events.c.id)
     .where(
         events.c.owner == bindparam("owner"),
+        TOLD,
         events.c.what == _ANSWERED,
         events.c.at >= bindparam("moment", type_=Utc),
     )
@@ -122,8 +124,7 @@ class Conversation:
     def answered_since(self, moment: datetime) -> bool:
         """Whether anybody answered since."""
         with self.store.read() as connection:
-            found = connection.execute(_ANSWERED_SINCE, {"owner": self.owner, "moment": moment})
-            return found.first() is not None
+            return _ANSWERED_SINCE.first(connection, {"owner": self.owner, "moment": moment}) is not None
 
     def offended(self, case: Case, entry: Entry, why: str, now: datetime) -> None:
         """Note, once, that the owner finds somebody took offence."""
@@ -158,6 +159,7 @@ class Conversation:
         )
         echoes = select(events.c.what, events.c.case_id).where(
             events.c.owner == self.owner,
+            TOLD,
             events.c.what.in_((_ANSWERED, _CONNECTED, _OFFENDED, _BOUNCED)),
             events.c.at >= since,
         )

@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from gateway.cases import INVITES, Identity, KnownCase, identify, same_case
 from gateway.journal.entries import seal_of_answer
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import cases, entries
 from gateway.journal.store import Store, append_all
 from gateway.model import Channel, Entry, Judgement, Kind, Notification, Person, Ruling, Verdict
@@ -24,17 +25,31 @@ from gateway.people.keys import address_key
 _BY = {"invitation": cases.c.invitation, "profile": cases.c.profile, "name": cases.c.person_name}
 _KNOWN = (cases.c.id, cases.c.number, cases.c.invitation, cases.c.profile, cases.c.person_name, cases.c.opened_by)
 _LOOKS = {
-    part: select(*_KNOWN, cases.c.verdict).where(
-        cases.c.owner == bindparam("owner"), column.in_(bindparam("values", expanding=True))
+    part: Prepared(
+        select(*_KNOWN, cases.c.verdict).where(
+            cases.c.owner == bindparam("owner"), column.in_(bindparam("values", expanding=True))
+        ),
+        lists=["values"],
     )
     for part, column in _BY.items()
 }
-_LAST_NUMBER = select(func.max(cases.c.number)).where(cases.c.owner == bindparam("owner"))
-_OPENED = insert(cases)
-_NUMBERED = select(cases.c.number, cases.c.id).where(
-    cases.c.owner == bindparam("owner"), cases.c.number.in_(bindparam("numbers", expanding=True))
+_LAST_NUMBER = Prepared(select(func.max(cases.c.number)).where(cases.c.owner == bindparam("owner")))
+_OPENED = Prepared(
+    insert(cases),
+    columns=["owner", "number", "network", "invitation", "profile", "person_name", "opened_by", "opened", "inviter",
+             "verdict", "decided_by", "changed", "pastes"],
+)  # fmt: skip
+_NUMBERED = Prepared(
+    select(cases.c.number, cases.c.id).where(
+        cases.c.owner == bindparam("owner"), cases.c.number.in_(bindparam("numbers", expanding=True))
+    ),
+    lists=["numbers"],
 )
-_WRITTEN = update(entries).where(entries.c.id == bindparam("entry"))  # with the columns of the rows it is given
+_WRITTEN = Prepared(
+    update(entries).where(entries.c.id == bindparam("entry")),
+    columns=["state", "why", "message_id", "judgement", "judged", "policy", "recipient", "template", "letter_id",
+             "not_before", "settled", "case_id"],
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -125,8 +140,8 @@ class Docket:
                 self._asked.update((part, value) for value in values)
                 with self.store.read() as connection:
                     query = {"owner": self.owner, "values": sorted(values)}
-                    for row in connection.execute(_LOOKS[part], query).mappings():
-                        self._cases.setdefault(row["number"], _case(row))
+                    for row in _LOOKS[part].rows(connection, query):
+                        self._cases.setdefault(row.number, _case(row))
 
     # Writing
 
@@ -164,16 +179,16 @@ class Docket:
 
     def _write(self, connection: Connection, now: datetime) -> None:
         if opened := [case for case in self._cases.values() if case.id is None]:
-            connection.execute(_OPENED, [case.row for case in opened])
+            _OPENED.run_for_each(connection, [case.row for case in opened])
             # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
             numbers = {"owner": self.owner, "numbers": [case.number for case in opened]}
-            for row in connection.execute(_NUMBERED, numbers):
+            for row in _NUMBERED.rows(connection, numbers):
                 self._cases[row.number].id = row.id
         for case, news in self._learnt:
             values = {_BY[part].name: value for part, value in news.items()}
             connection.execute(update(cases).where(cases.c.id == case.id).values(values))
         rows = [{**row, "case_id": case.id if case else None} for _, case, row, _ in self._judged]
-        connection.execute(_WRITTEN, rows)
+        _WRITTEN.run_for_each(connection, rows)
         happened = [
             {**one, "entry_id": entry.id, "case_id": case.id if case else None}
             for entry, case, _, said in self._judged
@@ -197,7 +212,7 @@ class Docket:
         """A new case under the next number."""
         if self._last is None:
             with self.store.read() as connection:
-                self._last = connection.execute(_LAST_NUMBER, {"owner": self.owner}).scalar() or 0
+                self._last = _LAST_NUMBER.scalar(connection, {"owner": self.owner}) or 0
         self._last += 1
         identity, verdict, reply = identify(notification), judgement.decision.verdict, judgement.reply
         row = {
@@ -251,13 +266,13 @@ def _known(found: Iterable[_Case]) -> KnownCase | None:
     return latest.known if latest else None
 
 
-def _case(row: RowMapping) -> _Case:
+def _case(row: Any) -> _Case:
     return _Case(
-        number=row["number"],
-        invitation=row["invitation"],
-        profile=row["profile"],
-        name=row["person_name"],
-        opened_by=Kind(row["opened_by"]),
-        verdict=Verdict(row["verdict"]),
-        id=row["id"],
+        number=row.number,
+        invitation=row.invitation,
+        profile=row.profile,
+        name=row.person_name,
+        opened_by=Kind(row.opened_by),
+        verdict=Verdict(row.verdict),
+        id=row.id,
     )

@@ -30,7 +30,8 @@ from sqlalchemy import (
 )
 
 from gateway.errors import JournalFailed
-from gateway.journal.schema import Utc, cases, entries, events
+from gateway.journal.prepared import Prepared
+from gateway.journal.schema import TOLD, Utc, cases, entries, events
 from gateway.journal.store import append, append_all, link
 from gateway.model import OWNER_RULE, WAITING, Case, Channel, Entry, Limits, Place, Reply, State, Verdict
 from gateway.people.keys import address_key
@@ -59,31 +60,45 @@ OPENS_A_CASE = ~(
     select(_EARLIER.c.id).where(_EARLIER.c.case_id == entries.c.case_id, _EARLIER.c.id < entries.c.id).exists()
 ) & entries.c.case_id.is_not(None)
 # By cases that are known to be the owner's: asked for the owner, too, SQLite looks at every mail of theirs.
-_FIRST_MAILS = _ROWS.where(entries.c.case_id.in_(bindparam("cases", expanding=True)), OPENS_A_CASE)
-_IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_HERE = select(entries.c.key, entries.c.id).where(
-    entries.c.owner == bindparam("owner"), entries.c.key.in_(bindparam("keys", expanding=True))
+_FIRST_MAILS = Prepared(
+    _ROWS.where(entries.c.case_id.in_(bindparam("cases", expanding=True)), OPENS_A_CASE), lists=["cases"]
 )
-_TAKEN_IN = insert(entries)
-_RAWS = select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS))
-_WORDS = select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id)
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_HERE = Prepared(
+    select(entries.c.key, entries.c.id).where(
+        entries.c.owner == bindparam("owner"), entries.c.key.in_(bindparam("keys", expanding=True))
+    ),
+    lists=["keys"],
+)
+_NEW = {"tries": 0, "sends": 0, "why": ""}
+_GIVEN = ("owner", "key", "raw", "taken_in", "state", "folder", "uidvalidity", "uid")
+_TAKEN_IN = Prepared(insert(entries).values(_NEW).inline(), columns=_GIVEN)
+_RAWS = Prepared(select(entries.c.id, entries.c.raw).where(entries.c.id.in_(_IDS)), lists=["ids"])
+_WORDS = Prepared(
+    select(events.c.entry_id, events.c.why).where(events.c.entry_id.in_(_IDS)).order_by(events.c.id), lists=["ids"]
+)
 _IN_NO_STATE = (
     select(entries.c.id).where(entries.c.owner == bindparam("owner"), entries.c.state.not_in(tuple(State))).limit(1)
 )
 _THIS = entries.c.id == bindparam("entry")
-_STILL = select(entries.c.id).where(_THIS, entries.c.state == bindparam("as")).with_for_update()
+_STILL = Prepared(select(entries.c.id).where(_THIS, entries.c.state == bindparam("as")).with_for_update())
 _MOMENT: BindParameter[datetime] = bindparam("moment", type_=Utc)
-_CLAIMED = update(entries).where(_THIS).values(state=State.SENDING, claimed=_MOMENT, sends=entries.c.sends + 1)
-_MARKED = update(entries).where(_THIS, entries.c.state == State.SENDING).values(state=State.DOT)
-_SETTLED = (
+_CLAIMED = Prepared(
+    update(entries).where(_THIS).values(state=State.SENDING, claimed=_MOMENT, sends=entries.c.sends + 1)
+)
+_MARKED = Prepared(update(entries).where(_THIS, entries.c.state == State.SENDING).values(state=State.DOT))
+_SETTLED = Prepared(
     update(entries)
     .where(_THIS, entries.c.state.in_(bindparam("states", expanding=True)))
-    .values(state=bindparam("to"), why=bindparam("because"), not_before=bindparam("until"), settled=_MOMENT)
+    .values(state=bindparam("to"), why=bindparam("because"), not_before=bindparam("until"), settled=_MOMENT),
+    lists=["states"],
 )
 _TO_ADDRESS = (entries.c.owner == bindparam("owner"), entries.c.recipient == bindparam("to"))
 # By the mails to an address, which are few, and not by all that came back.
-_CAME_BACK = select(func.max(events.c.at)).where(
-    events.c.entry_id.in_(select(entries.c.id).where(*_TO_ADDRESS)), events.c.what == "bounced"
+_CAME_BACK = Prepared(
+    select(func.max(events.c.at)).where(
+        events.c.entry_id.in_(select(entries.c.id).where(*_TO_ADDRESS)), events.c.what == "bounced"
+    )
 )
 
 
@@ -122,7 +137,7 @@ def _spent() -> Select[Any]:
     )
 
 
-_LAST_ANSWERED, _SPENT = _last_answered(), _spent()
+_LAST_ANSWERED, _SPENT = Prepared(_last_answered()), Prepared(_spent())
 _WILD = re.compile("[%_/]")  # to LIKE, which takes them as they are after a "/"
 _TO_SOMEBODY = entries.c.recipient.is_not(None)
 _MAY_GO_OUT = ENTRIES.where(entries.c.state.in_((*WAITING, *ON_THE_WIRE)), _TO_SOMEBODY)
@@ -133,6 +148,7 @@ _AT_STAKE = union(
     ),
     select(events.c.entry_id).where(
         events.c.owner == bindparam("owner"),
+        TOLD,
         events.c.at >= bindparam("since", type_=Utc),
         events.c.what == State.SENDING,
     ),
@@ -182,16 +198,16 @@ def seal_of_answer(judgement: Mapping[str, Any] | None) -> str:
 
 def is_sealed(connection: Connection, entry: Entry, seal: str) -> bool:
     """Whether the last seal of its kind that the events hold of an entry is this one."""
-    whys = (row.why for row in connection.execute(_WORDS, {"ids": [entry.id]}))
+    whys = (row.why for row in _WORDS.rows(connection, {"ids": [entry.id]}))
     return _last_seal(whys, seal.partition(" ")[0]) == seal
 
 
 def raws(connection: Connection, batch: Sequence[Entry]) -> dict[int, bytes | None]:
     """The mails themselves, by their entries' ids; JournalFailed when one is not what was taken in."""
     ids = {"ids": [entry.id for entry in batch]}
-    found: dict[int, bytes | None] = {row.id: row.raw for row in connection.execute(_RAWS, ids)}
+    found: dict[int, bytes | None] = {row.id: row.raw for row in _RAWS.rows(connection, ids)}
     words: defaultdict[int, list[str]] = defaultdict(list)
-    for row in connection.execute(_WORDS, ids):
+    for row in _WORDS.rows(connection, ids):
         words[row.entry_id].append(row.why)
     for entry_id, raw in found.items():
         if raw is not None and _last_seal(words[entry_id], "mail") != seal("mail", raw):
@@ -204,66 +220,66 @@ def _last_seal(whys: Iterable[str], kind: str) -> str | None:
     return found[-1] if found else None
 
 
-def row_to_entry(row: RowMapping) -> Entry:
+def row_to_entry(row: Any) -> Entry:
     """The row as an entry; JournalFailed when it holds what we never wrote."""
     try:
         return _entry(row)
     except (TypeError, ValueError, KeyError, AttributeError) as exc:
-        raise JournalFailed(f"journal: entry {row['id']} is damaged; restore a backup") from exc
+        raise JournalFailed(f"journal: entry {row.id} is damaged; restore a backup") from exc
 
 
-def _entry(row: RowMapping) -> Entry:
-    judgement = row["judgement"]
+def _entry(row: Any) -> Entry:
+    judgement = row.judgement
     reply = judgement.get("reply") if judgement else None
-    placed = row["uid"] is not None
+    placed = row.uid is not None
     return Entry(
-        id=row["id"],
-        key=row["key"],
-        state=State(row["state"]),
-        taken_in=row["taken_in"],
-        tries=row["tries"],
-        message_id=row["message_id"],
-        case_id=row["case_id"],
-        case=f"c{row['number']}" if row["number"] is not None else None,
-        verdict=Verdict(row["verdict"]) if row["verdict"] is not None else None,
+        id=row.id,
+        key=row.key,
+        state=State(row.state),
+        taken_in=row.taken_in,
+        tries=row.tries,
+        message_id=row.message_id,
+        case_id=row.case_id,
+        case=f"c{row.number}" if row.number is not None else None,
+        verdict=Verdict(row.verdict) if row.verdict is not None else None,
         dealt_with=_dealt_with(row),
         judgement=judgement,
-        policy=row["policy"] or "",
+        policy=row.policy or "",
         reply=Reply(**{**reply, "channel": Channel(reply["channel"])}) if reply else None,
-        letter_id=row["letter_id"],
-        not_before=row["not_before"],
-        settled=row["settled"],
-        sends=row["sends"],
-        claimed=row["claimed"],
-        why=row["why"],
-        place=Place(row["folder"], row["uidvalidity"], row["uid"]) if placed else None,
-        filed=row["filed"],
+        letter_id=row.letter_id,
+        not_before=row.not_before,
+        settled=row.settled,
+        sends=row.sends,
+        claimed=row.claimed,
+        why=row.why,
+        place=Place(row.folder, row.uidvalidity, row.uid) if placed else None,
+        filed=row.filed,
     )
 
 
-def _dealt_with(row: RowMapping) -> bool:
-    if row["decided_by"] != "owner" or row["verdict"] == Verdict.HUMAN:
+def _dealt_with(row: Any) -> bool:
+    if row.decided_by != "owner" or row.verdict == Verdict.HUMAN:
         return False
-    judgement = row["judgement"] or {}
-    if row["verdict"] == Verdict.ACCEPT or judgement.get("rule") != OWNER_RULE:
+    judgement = row.judgement or {}
+    if row.verdict == Verdict.ACCEPT or judgement.get("rule") != OWNER_RULE:
         return True
     # An answer at the owner's word, which they may have taken back since.
-    return bool(judgement["reply"]) and judgement["reply"]["channel"] == Channel.PASTE and not row["pastes"]
+    return bool(judgement["reply"]) and judgement["reply"]["channel"] == Channel.PASTE and not row.pastes
 
 
 def find(connection: Connection, owner: str, *conditions: ColumnElement[bool]) -> list[Entry]:
     """Entries of an owner in the order they were taken in, without the mails, which would fill the memory."""
-    return found_by(connection, owner, ENTRIES.where(*conditions))
+    return [row_to_entry(row) for row in connection.execute(ENTRIES.where(*conditions), {"owner": owner})]
 
 
-def found_by(connection: Connection, owner: str, query: Select[Any], **values: object) -> list[Entry]:
+def found_by(connection: Connection, owner: str, query: Prepared, **values: object) -> list[Entry]:
     """The same by a query made of ENTRIES, with these values in it."""
-    return [row_to_entry(row) for row in connection.execute(query, {"owner": owner, **values}).mappings()]
+    return [row_to_entry(row) for row in query.rows(connection, {"owner": owner, **values})]
 
 
 def first_mails(connection: Connection, case_ids: Sequence[int]) -> dict[int, Entry]:
     """The mails that opened some cases, by the cases' ids."""
-    found = [row_to_entry(row) for row in connection.execute(_FIRST_MAILS, {"cases": case_ids}).mappings()]
+    found = [row_to_entry(row) for row in _FIRST_MAILS.rows(connection, {"cases": case_ids})]
     return {entry.case_id: entry for entry in found if entry.case_id is not None}
 
 
@@ -294,25 +310,26 @@ def _ids_of_new(
     }
     if len(rows) == 1:
         ((key, row),) = rows.items()
-        found = connection.execute(_one_if_new(connection.dialect.name), row).scalar()
+        found = _one_if_new(connection.dialect.name).scalar(connection, row)
         return {} if found is None else {key: found}
     # Nobody else writes to the owner's rows until the transaction ends, so that this still holds below.
-    here = {row.key for row in connection.execute(_HERE, {"owner": owner, "keys": list(rows)})}
+    here = {row.key for row in _HERE.rows(connection, {"owner": owner, "keys": rows})}
     new = [row for key, row in rows.items() if key not in here]
     if not new:
         return {}
-    connection.execute(_TAKEN_IN, new)
+    _TAKEN_IN.run_for_each(connection, new)
     # Asked for afterwards: SQLite tells the numbers of new rows only one by one.
-    ids = {row.key: row.id for row in connection.execute(_HERE, {"owner": owner, "keys": list(rows)})}
+    ids = {row.key: row.id for row in _HERE.rows(connection, {"owner": owner, "keys": rows})}
     return {key: ids[key] for key in rows if key not in here}
 
 
 @functools.cache
-def _one_if_new(dialect: str) -> Any:
+def _one_if_new(dialect: str) -> Prepared:
     """The statement that writes a mail down and tells the entry's id, or nothing where the mail is here already."""
     # Of the dialect at hand alone: to load PostgreSQL's for an owner of a file would take memory for nothing.
-    made = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(entries)
-    return made.on_conflict_do_nothing(index_elements=["owner", "key"]).returning(entries.c.id)
+    made = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(entries).values(_NEW)
+    if_new = made.on_conflict_do_nothing(index_elements=["owner", "key"])
+    return Prepared(if_new.returning(entries.c.id), columns=_GIVEN)
 
 
 def _whereabouts(place: Place | None) -> dict[str, Any]:
@@ -328,7 +345,7 @@ def _moved_here(connection: Connection, owner: str, key: str, place: Place) -> N
 
 def still(connection: Connection, entry: Entry, state: State) -> bool:
     """Whether an entry is in a state; if so, nobody else takes it out of it before the transaction ends."""
-    return connection.execute(_STILL, {"entry": entry.id, "as": state}).first() is not None
+    return _STILL.first(connection, {"entry": entry.id, "as": state}) is not None
 
 
 def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
@@ -344,7 +361,7 @@ def claim(connection: Connection, owner: str, entry: Entry, limits: Limits, now:
     )
     if denied:
         return denied
-    connection.execute(_CLAIMED, {"entry": entry.id, "moment": now})
+    _CLAIMED.run(connection, {"entry": entry.id, "moment": now})
     append(connection, owner=owner, at=now, what="sending", entry_id=entry.id)
     return None
 
@@ -355,7 +372,7 @@ def _recipient(entry: Entry) -> str:
 
 def _blocked(connection: Connection, owner: str, entry: Entry, now: datetime) -> Denied | None:
     """Whether mail to this address came back lately."""
-    last = connection.execute(_CAME_BACK, {"owner": owner, "to": _recipient(entry)}).scalar()
+    last = _CAME_BACK.scalar(connection, {"owner": owner, "to": _recipient(entry)})
     if last is None or last + BLOCKED < now:
         return None
     return Denied(f"a mail to this address came back on {last:%Y-%m-%d}")
@@ -376,13 +393,13 @@ def bounced(connection: Connection, owner: str, letter_id: str, now: datetime) -
 
 
 def bounces_since(connection: Connection, owner: str, since: datetime) -> int:
-    query = select(func.count()).where(events.c.owner == owner, events.c.what == "bounced", events.c.at >= since)
-    return int(connection.execute(query).scalar_one())
+    came_back = (events.c.owner == owner, TOLD, events.c.what == "bounced", events.c.at >= since)
+    return int(connection.execute(select(func.count()).where(*came_back)).scalar_one())
 
 
 def _answered_lately(connection: Connection, owner: str, entry: Entry, limits: Limits, now: datetime) -> Denied | None:
     whom = {"owner": owner, "entry": entry.id, "to": _recipient(entry), "since": now - limits.window}
-    last = connection.execute(_LAST_ANSWERED, whom).scalar()
+    last = _LAST_ANSWERED.scalar(connection, whom)
     return Denied(f"this person was answered on {last:%Y-%m-%d} already") if last else None
 
 
@@ -391,7 +408,7 @@ def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limit
     hour, day = timedelta(hours=1), timedelta(days=1)
     into_domain = "%@" + _WILD.sub(r"/\g<0>", domain)
     asked = {"owner": owner, "hour": now - hour, "day": now - day, "into": into_domain}
-    of_hour, hour_began, of_day, day_began, to_domain, domain_began = connection.execute(_SPENT, asked).one()
+    of_hour, hour_began, of_day, day_began, to_domain, domain_began = _SPENT.first(connection, asked)
     budgets = (
         (of_hour, limits.per_hour, hour_began, hour, "an hour"),
         (of_day, limits.per_day, day_began, day, "a day"),
@@ -405,10 +422,10 @@ def _over_budget(connection: Connection, owner: str, entry: Entry, limits: Limit
 
 def mark_dot(connection: Connection, owner: str, entry: Entry, now: datetime) -> bool:
     """Note that the final dot is about to go out; False when the claim is no longer ours."""
-    took = connection.execute(_MARKED, {"entry": entry.id})
-    if took.rowcount == 1:
+    took = _MARKED.run(connection, {"entry": entry.id}) == 1
+    if took:
         append(connection, owner=owner, at=now, what="dot", entry_id=entry.id)
-    return took.rowcount == 1
+    return took
 
 
 def settle(
@@ -424,10 +441,10 @@ def settle(
 ) -> bool:
     """Write down the outcome of a step; False when the entry has left the states it may be taken from."""
     outcome = {"to": state, "because": why, "until": not_before, "moment": now}
-    took = connection.execute(_SETTLED, {"entry": entry.id, "states": only_from, **outcome})
-    if took.rowcount == 1:
+    took = _SETTLED.run(connection, {"entry": entry.id, "states": only_from, **outcome}) == 1
+    if took:
         append(connection, owner=owner, at=now, what=str(state), why=why, entry_id=entry.id, case_id=entry.case_id)
-    return took.rowcount == 1
+    return took
 
 
 def take_back(connection: Connection, owner: str, case: Case, why: str, now: datetime) -> None:
@@ -451,7 +468,7 @@ def first_damaged(connection: Connection, owner: str) -> int | None:
     """The id of the first entry in no state there is, or with an answer that is not what the events say of it."""
     if (found := connection.execute(_IN_NO_STATE, {"owner": owner}).scalar()) is not None:
         return int(found)
-    may_go_out = connection.execute(_MAY_GO_OUT, {"owner": owner}).mappings().all()  # or did
+    may_go_out = connection.execute(_MAY_GO_OUT, {"owner": owner}).all()  # or did
     return _first_unlike(may_go_out, connection.execute(_TELLING, {"owner": owner}).mappings()) if may_go_out else None
 
 
@@ -467,12 +484,12 @@ def first_doubtful(connection: Connection, owner: str, since: datetime) -> int |
         for event in told:
             if event["hash"] != link(event["before"] or "", event):
                 return int(event["entry_id"])
-        if (unlike := _first_unlike(connection.execute(_OF_THESE, ids).mappings(), told)) is not None:
+        if (unlike := _first_unlike(connection.execute(_OF_THESE, ids), told)) is not None:
             return unlike
     return None
 
 
-def _first_unlike(rows: Iterable[RowMapping], told: Iterable[RowMapping]) -> int | None:
+def _first_unlike(rows: Iterable[Any], told: Iterable[RowMapping]) -> int | None:
     """The id of the first entry whose answer is not what events tell of it."""
     sealed: dict[int, str | None] = {}
     claimed: dict[int, datetime] = {}
@@ -482,7 +499,7 @@ def _first_unlike(rows: Iterable[RowMapping], told: Iterable[RowMapping]) -> int
         sealed[event["entry_id"]] = _last_seal([event["why"]], "answer") or sealed.get(event["entry_id"])
     for row in rows:
         entry = row_to_entry(row)
-        whole = row["recipient"] == _recipient(entry) and entry.claimed == claimed.get(entry.id)
+        whole = row.recipient == _recipient(entry) and entry.claimed == claimed.get(entry.id)
         if not whole or sealed.get(entry.id) != seal_of_answer(entry.judgement):
             return entry.id
     return None

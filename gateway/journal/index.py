@@ -13,8 +13,9 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import people, people_forgotten, people_keys, people_sources
 from gateway.journal.store import Store
 from gateway.model import Acquaintance, Link
@@ -26,14 +27,19 @@ _BATCH = 250  # people written in one go; a thousand take no less time, and 3 MB
 _NOBODY = frozenset({address_key(""), "n:"})  # the keys of what is no address and no name
 _T = TypeVar("_T")
 # Made once: to put it together takes longer than to run it.
-_FIND = select(people).where(
-    people.c.id.in_(
-        select(people_keys.c.person).where(
-            people_keys.c.owner == bindparam("owner"), people_keys.c.key.in_(bindparam("hashes", expanding=True))
+_FIND = Prepared(
+    select(people).where(
+        people.c.id.in_(
+            select(people_keys.c.person).where(
+                people_keys.c.owner == bindparam("owner"), people_keys.c.key.in_(bindparam("hashes", expanding=True))
+            )
         )
-    )
+    ),
+    lists=["hashes"],
 )
-_SOURCES = select(people_sources).where(people_sources.c.owner == bindparam("owner")).order_by(people_sources.c.source)
+_SOURCES = Prepared(
+    select(people_sources).where(people_sources.c.owner == bindparam("owner")).order_by(people_sources.c.source)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class PeopleIndex:
         if not hashes:
             return ()
         with self.store.read() as connection:
-            return list(map(_acquaintance, connection.execute(_FIND, {"owner": self.owner, "hashes": hashes})))
+            return list(map(_acquaintance, _FIND.rows(connection, {"owner": self.owner, "hashes": hashes})))
 
     def replace(self, source: str, acquaintances: Iterable[Acquaintance], state: str, now: datetime) -> None:
         """All that a source knows, in place of what it knew before; both or neither are seen from outside."""
@@ -97,7 +103,7 @@ class PeopleIndex:
     def sources(self) -> list[SourceState]:
         """Every source ever read, and how it stands."""
         with self.store.read() as connection:
-            found = connection.execute(_SOURCES, {"owner": self.owner})
+            found = _SOURCES.rows(connection, {"owner": self.owner})
             return [SourceState(row.source, row.state, row.read, row.fault) for row in found]
 
     def state(self, source: str) -> str:
@@ -241,7 +247,7 @@ class PeopleIndex:
         return hashlib.sha256(f"{self.owner}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _acquaintance(row: Row[Any]) -> Acquaintance:
+def _acquaintance(row: Any) -> Acquaintance:
     return Acquaintance(
         source=row.source,
         link=Link(row.link),

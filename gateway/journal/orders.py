@@ -8,13 +8,14 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import confirmations, entries, nonces
 from gateway.journal.store import Store
 from gateway.model import Entry, State
 
 # Built once, for what is asked in every round: to build a statement takes longer than to run it.
-_UNCONFIRMED = select(confirmations).where(
-    confirmations.c.owner == bindparam("owner"), confirmations.c.state == State.DUE
+_UNCONFIRMED = Prepared(
+    select(confirmations).where(confirmations.c.owner == bindparam("owner"), confirmations.c.state == State.DUE)
 )
 
 
@@ -55,7 +56,7 @@ class Orders:
     def unconfirmed(self) -> list[tuple[int, str, datetime]]:
         """Entries whose confirmation is due, with its text and since when."""
         with self.store.read() as connection:
-            found = connection.execute(_UNCONFIRMED, {"owner": self.owner})
+            found = _UNCONFIRMED.rows(connection, {"owner": self.owner})
             return [(row.entry_id, row.text, row.at) for row in found]
 
     def claim(self, entry_id: int) -> bool:

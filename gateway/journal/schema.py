@@ -109,6 +109,8 @@ Index("entries_state", entries.c.owner, entries.c.state, entries.c.not_before)
 Index("entries_taken_in", entries.c.owner, entries.c.taken_in)
 # Of those whose answer is not in Sent yet; in these words, too.
 TO_BE_COPIED = text("entries.state = 'sent' AND entries.copied IS NULL")
+# Of those that were judged and not filed yet.
+TO_BE_FILED = text("entries.state <> 'new' AND entries.filed IS NULL")
 
 # What happened, appended and never changed; each row's hash covers the one before it.
 events = Table(
@@ -125,7 +127,8 @@ events = Table(
 )
 Index("events_owner", events.c.owner, events.c.id)
 Index("events_entry", events.c.entry_id)
-Index("events_at", events.c.owner, events.c.at)
+# Of those that are asked for by their time: that a mail came in is none of them; in these words, too.
+TOLD = text("events.what <> 'taken-in'")
 
 # A mail that comes in is in few indexes, so that taking it in writes few pages: most of these hold what is known later.
 # Others hold the few rows that each round asks for: the cases that may wait, the mails that are not filed, those whose
@@ -138,9 +141,10 @@ _PARTIAL = (
     "entries_letter ON entries (owner, letter_id) WHERE letter_id IS NOT NULL",
     "entries_claimed ON entries (owner, claimed) WHERE claimed IS NOT NULL",
     "entries_settled ON entries (owner, settled) WHERE settled IS NOT NULL",
-    "entries_unfiled ON entries (owner, folder, id) WHERE filed IS NULL",
+    "entries_unfiled ON entries (owner, folder, id) WHERE filed IS NULL AND state <> 'new'",
     "entries_uncopied ON entries (owner, state, id) WHERE state = 'sent' AND copied IS NULL",
     "events_case ON events (case_id) WHERE case_id IS NOT NULL",
+    "events_told ON events (owner, at) WHERE what <> 'taken-in'",
 )
 for _index in _PARTIAL:
     _make = DDL(f"CREATE INDEX IF NOT EXISTS {_index}")  # type: ignore[no-untyped-call]

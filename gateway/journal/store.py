@@ -32,14 +32,11 @@ from sqlalchemy.pool import Pool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from gateway.errors import JournalFailed, LeaseLost
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import LAYOUT, events, metadata
 from gateway.ownership import why_not_keep
 
 _BUSY = 30_000  # milliseconds a writer waits for another
-_READS, _PASSING = "rsvpd_reads", "rsvpd_passing"
-# In PostgreSQL each statement sees what is committed by then, in a transaction or not; without, there are no BEGIN and
-# ROLLBACK to wait for.
-_READING: dict[str, dict[str, Any]] = {"sqlite": {_READS: True}, "postgresql": {"isolation_level": "AUTOCOMMIT"}}
 _CONNECTIONS = 8  # to a PostgreSQL that are kept; as many more at a rush
 _FROZEN = 10_000  # milliseconds in which a transaction asks nothing before the server ends it
 # libpq's, seconds but for the third, milliseconds: a network that swallows everything must show within a lease.
@@ -88,24 +85,27 @@ class Store:
             if self._within is not None:
                 yield self._within
                 return
-            with self.engine.connect() as connection, self._begun(connection, lasting=lasting):
-                if self.proof is not None and connection.execute(self.proof).first() is None:
-                    raise LeaseLost(f"journal: {self.owner} is another process's by now")
+            with self.engine.connect() as connection, connection.begin():
+                self._be_alone(connection, lasting=lasting)
                 yield connection
-        except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
+        except self._failures as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
-    @contextmanager
-    def _begun(self, connection: Connection, *, lasting: bool) -> Iterator[None]:
-        connection.execution_options(**{_PASSING: not lasting})
-        with connection.begin():
-            if self.engine.dialect.name == "postgresql":
-                if not lasting:
-                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-                # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
-                # the last event's hash, the budgets, the state of another mail of the same person.
-                connection.execute(_ALONE, {"owner": self.owner})
-            yield
+    def _be_alone(self, connection: Connection, *, lasting: bool) -> None:
+        """Have a transaction that just began to itself; LeaseLost when this process may not write any more."""
+        if isinstance(self.engine, _File):
+            driver = _driver(connection)
+            driver.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
+            # A transaction that reads first and writes later would otherwise fail when another wrote in between.
+            driver.execute("BEGIN IMMEDIATE")
+        else:
+            if not lasting:
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+            # SQLite lets one write at a time. Here, too, what a step looked at must hold until it is done:
+            # the last event's hash, the budgets, the state of another mail of the same person.
+            connection.execute(_ALONE, {"owner": self.owner})
+        if self.proof is not None and connection.execute(self.proof).first() is None:
+            raise LeaseLost(f"journal: {self.owner} is another process's by now")
 
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
@@ -113,7 +113,7 @@ class Store:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as exc:
+        except self._failures as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
 
     @contextmanager
@@ -122,15 +122,38 @@ class Store:
             if self._within is not None:
                 yield self._within
                 return
-            with self.engine.connect().execution_options(**_READING[self.engine.dialect.name]) as connection:
+            with self.engine.connect() as connection:
+                self._see_one_state(connection)
                 yield connection
-        except (SQLAlchemyError, sqlite3.Error, ValueError) as exc:  # the last of what no longer is a date or JSON
+        except self._failures as exc:
             raise JournalFailed(f"journal: {_plain(exc)}") from exc
+
+    def _see_one_state(self, connection: Connection) -> None:
+        if isinstance(self.engine, _File):
+            connection.begin()
+            _driver(connection).execute("BEGIN")
+        else:
+            # Each statement sees what is committed by then, in a transaction or not; without, there are no BEGIN and
+            # ROLLBACK to wait for.
+            connection.execution_options(isolation_level="AUTOCOMMIT").begin()
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """What SQLAlchemy raises, and the driver, and who finds what no longer is a date or JSON."""
+        return SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error, ValueError
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    # SQLAlchemy is told to leave BEGIN to us, and by the driver itself it takes a tenth of the time.
+    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+    return driver
 
 
 def _plain(exc: Exception) -> str:
-    # SQLAlchemy's own text quotes the statement with its values: mail, addresses.
-    return str(getattr(exc, "orig", None) or type(exc).__name__)
+    # SQLAlchemy's own text quotes the statement with its values: mail, addresses. So do the lines that PostgreSQL adds,
+    # and what is said of a text that is no date or JSON any more.
+    said = getattr(exc, "orig", None) or exc
+    return type(said).__name__ if isinstance(said, SQLAlchemyError | ValueError) else str(said).partition("\n")[0]
 
 
 def open_file(path: Path, *, whole: bool = True) -> Store:
@@ -218,7 +241,7 @@ def _engine_of_file(place: URL) -> Engine:
 
 
 class _File(Engine):
-    """An owner's file; all of them begin transactions in the same way, and a listener each would take 5 kB."""
+    """An owner's file."""
 
     def __init__(self, dialect: Dialect, place: URL, options: Mapping[str, Any]) -> None:
         # Compiled statements are kept for all files together.
@@ -267,7 +290,7 @@ def _make(path: Path) -> None:
 
 
 def _durable(connection: Any) -> Any:
-    # SQLAlchemy is told to begin transactions itself (below); the driver must not.
+    # Store begins transactions; the driver must not.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
@@ -279,22 +302,10 @@ def _durable(connection: Any) -> Any:
     return connection
 
 
-def _begin_immediate(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    # By the driver itself, which takes a tenth of the time; what it raises is caught with what SQLAlchemy does.
-    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
-    if options.get(_READS):
-        driver.execute("BEGIN")
-        return
-    driver.execute(f"PRAGMA synchronous={'NORMAL' if options.get(_PASSING) else 'FULL'}")
-    # A transaction that reads first and writes later would otherwise fail when another wrote in between.
-    driver.execute("BEGIN IMMEDIATE")
-
-
-event.listen(_File, "begin", _begin_immediate)
-
-_LAST_HASH = select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
-_HAPPENED = insert(events)
+_LAST_HASH = Prepared(
+    select(events.c.hash).where(events.c.owner == bindparam("owner")).order_by(events.c.id.desc()).limit(1)
+)
+_HAPPENED = Prepared(insert(events).inline(), columns=["owner", "at", "entry_id", "case_id", "what", "why", "hash"])
 _CHAIN = select(events).where(events.c.owner == bindparam("owner")).order_by(events.c.id)
 
 
@@ -315,14 +326,14 @@ def append(
 
 def append_all(connection: Connection, happened: Iterable[dict[str, Any]], *, owner: str, at: datetime) -> None:
     """Add events of one moment in their order: each with `what`, `why`, `entry_id` and `case_id`."""
-    before = connection.execute(_LAST_HASH, {"owner": owner}).scalar() or ""
+    before = _LAST_HASH.scalar(connection, {"owner": owner}) or ""
     rows = []
     for one in happened:
         row = {"owner": owner, "at": at, **one}
         before = link(before, row)
         rows.append({**row, "hash": before})
     if rows:
-        connection.execute(_HAPPENED, rows)
+        _HAPPENED.run_for_each(connection, rows)
 
 
 def first_broken_event(connection: Connection, owner: str) -> int | None:

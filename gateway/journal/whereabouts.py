@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from gateway.journal.entries import ENTRIES, found_by
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import cursors, entries, events
 from gateway.journal.store import Store, append, append_all
 from gateway.model import Entry, Landed
 
 _PART = 1000  # Message-IDs, or ids, a query
 T = TypeVar("T")
-_PASSED = (
+_PASSED = Prepared(
     update(cursors)
     .where(
         cursors.c.owner == bindparam("of"),
@@ -31,11 +32,15 @@ _FILING, _FILED = "filing", "filed"
 _UNDECIDED = "undecided"
 # Built once: to build a statement takes longer than to run it.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_KNOWN = select(entries.c.message_id).where(entries.c.owner == bindparam("owner"), entries.c.message_id.in_(_IDS))
-_ELSEWHERE = ENTRIES.where(
-    entries.c.message_id.in_(_IDS), entries.c.filed.is_(None) | (entries.c.filed != bindparam("here"))
+_KNOWN = Prepared(
+    select(entries.c.message_id).where(entries.c.owner == bindparam("owner"), entries.c.message_id.in_(_IDS)),
+    lists=["ids"],
 )
-_BEGUN = select(events.c.entry_id).where(events.c.entry_id.in_(_IDS), events.c.what == _FILING)
+_ELSEWHERE = Prepared(
+    ENTRIES.where(entries.c.message_id.in_(_IDS), entries.c.filed.is_(None) | (entries.c.filed != bindparam("here"))),
+    lists=["ids"],
+)
+_BEGUN = Prepared(select(events.c.entry_id).where(events.c.entry_id.in_(_IDS), events.c.what == _FILING), lists=["ids"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Whereabouts:
         found: set[str] = set()
         with self.store.read() as connection:
             for part in _parts(message_ids):
-                found.update(connection.execute(_KNOWN, {"owner": self.owner, "ids": part}).scalars())
+                found.update(row.message_id for row in _KNOWN.rows(connection, {"owner": self.owner, "ids": part}))
         return frozenset(found)
 
     def elsewhere(self, folder: str, message_ids: Iterable[str]) -> list[Entry]:
@@ -82,7 +87,7 @@ class Whereabouts:
         found: set[int] = set()
         with self.store.read() as connection:
             for part in _parts(entry.id for entry in mails):
-                found.update(connection.execute(_BEGUN, {"ids": part}).scalars())
+                found.update(row.entry_id for row in _BEGUN.rows(connection, {"ids": part}))
         return frozenset(found)
 
     def bound_for(self, entry: Entry) -> str | None:
@@ -115,7 +120,7 @@ class Whereabouts:
 def passed(connection: Connection, owner: str, folder: str, landed: Landed) -> None:
     """Count what we put into a folder as read, where nothing lies between it and what was read."""
     read = {"of": owner, "in": folder, "under": landed.uidvalidity, "before": landed.uids.start - 1}
-    connection.execute(_PASSED, {**read, "last": landed.uids.stop - 1})
+    _PASSED.run(connection, {**read, "last": landed.uids.stop - 1})
 
 
 def _parts(items: Iterable[T]) -> Iterator[list[T]]:

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from gateway.journal.prepared import Prepared
 from gateway.journal.schema import cases, standing
 from gateway.journal.store import Store, append
 from gateway.model import Case, Scope, Standing
 
-_ALL = (
+_ALL = Prepared(
     select(standing, cases.c.number)
     .join(cases, standing.c.case_id == cases.c.id)
     .where(standing.c.owner == bindparam("owner"))
@@ -31,7 +32,7 @@ class StandingWords:
         with self.store.read() as connection:
             return tuple(
                 Standing(Scope(row.scope), row.always, row.name, row.key, row.said, f"c{row.number}")
-                for row in connection.execute(_ALL, {"owner": self.owner})
+                for row in _ALL.rows(connection, {"owner": self.owner})
             )
 
     def say(self, word: Standing, case: Case) -> None:
