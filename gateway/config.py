@@ -334,6 +334,15 @@ class Config(Section):
     """The file these settings came from."""
 
     @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files in which something stands that is for nobody else to read."""
+        accounts = [account for account in (self.imap, self.smtp) if account]
+        clients = [account.oauth_client for account in accounts if account.oauth_client]
+        places = [place for place in (*self.evidence.contacts, *self.evidence.calendars) if isinstance(place, Dav)]
+        secrets = [*(one.password for one in (*accounts, *places)), *(client.secret for client in clients)]
+        return tuple(dict.fromkeys(secret.file for secret in secrets if secret and secret.file))
+
+    @property
     def folders(self) -> Folders:
         """The folders of the owner's mailbox."""
         return self.imap.folders if self.imap else Folders()

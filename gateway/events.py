@@ -17,6 +17,7 @@ class LogEvent(StrEnum):
     SHARES = "shares"  # owners came from, or went to, another process; or the database that says whose they are is away
     RELOADED = "reloaded"  # the files were read again
     REFUSED_SETTINGS = "refused-settings"  # a changed file, or all, is not gone by
+    EXPOSED = "exposed"  # others can read a file with a password
     LISTENING = "listening"  # a mail server may hand mail over
     NOT_LISTENING = "not-listening"  # it cannot, for the address is not free; tried again every minute
     AWAY = "away"  # a round failed: mailbox or journal cannot be used

@@ -14,6 +14,7 @@ from gateway.errors import BadConfig, BadTemplate, JournalFailed
 from gateway.journal.store import open_file
 from gateway.ownership import why_not_keep, why_not_obey
 from gateway.state import Lock
+from gateway.watches import watch
 from tests.test_reply import replies_of, shelve
 
 SOMEBODY_ELSE = 54321
@@ -60,6 +61,25 @@ def test_a_file_of_somebody_else_or_their_group_is_not_obeyed(config: Path, owne
 
     with pytest.raises(BadConfig, match=why):
         load(config)
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_a_start_tells_of_a_password_that_others_can_read(
+    config: Path, mode: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    config.write_text(
+        '[me]\naddresses = "ada@example.org"\n'
+        '[imap]\nhost = "localhost"\nuser = "ada"\npassword = { file = "ada.password" }\n'
+        '[smtp]\nhost = "localhost"\nuser = "ada"\npassword = { file = "ada.password" }\n'
+    )
+    password = config.with_suffix(".password")
+    password.write_text("pass word")
+    password.chmod(mode)
+
+    watch(load(config)).end()
+
+    line = f"ada: {password} can be read or changed by others (mode {mode:o}); chmod 600 it"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [line] * told
 
 
 def test_a_template_that_everybody_may_write_is_not_used(tmp_path: Path) -> None:

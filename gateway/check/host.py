@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway.check.finding import Finding, fault, good, remark
-from gateway.config import Config, Dav, Secret
+from gateway.config import Config
 from gateway.ownership import why_not_keep, why_not_secret
 from gateway.state import folder_of
 
@@ -31,24 +31,13 @@ def host(config: Config) -> Iterator[Finding]:
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
-    for file in dict.fromkeys(secret.file for secret in _secrets_of(config) if secret.file):
+    for file in config.secret_files:
         try:
             why_not = why_not_secret(file)
         except OSError as exc:
             why_not = f"cannot be read ({exc.strerror}); put there what it is to hold, and chmod 600 it"
         if why_not:
             yield fault("secret", f"{file} {why_not}")
-
-
-def _secrets_of(config: Config) -> Iterator[Secret]:
-    for account in (config.imap, config.smtp):
-        if account and account.password:
-            yield account.password
-        if account and account.oauth_client and account.oauth_client.secret:
-            yield account.oauth_client.secret
-    for place in (*config.evidence.contacts, *config.evidence.calendars):
-        if isinstance(place, Dav):
-            yield place.password
 
 
 def _state(folder: Path) -> Iterator[Finding]:
