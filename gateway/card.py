@@ -202,7 +202,8 @@ def show_case(case: Case, entries: Sequence[Entry], history: Sequence[Event], to
     for entry in entries:
         if entry.judgement:
             title = case.inviter.name or "(no name)"
-            to.print(card(entry.judgement, title=title, subtitle=f"{case.name}, {entry.taken_in:%Y-%m-%d %H:%M} UTC"))
+            mail = f"{case.name}, mail {entry.key[:8]}, {entry.taken_in:%Y-%m-%d %H:%M} UTC"
+            to.print(card(entry.judgement, title=title, subtitle=mail))
     table = Table(box=SIMPLE, pad_edge=False, show_header=False)
     for event in history:
         table.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.what, Text(event.why))

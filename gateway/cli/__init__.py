@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -555,11 +556,15 @@ def list_cases(config_path: Path | str | None, everything: bool) -> None:
 @click.option("--policy", "with_policy", is_flag=True, help="Also print the policy it was decided under.")
 @click.argument("case")
 def show(config_path: Path | str | None, with_policy: bool, case: str) -> None:
-    """All about one case: the findings, the reasons, the answer, and what happened when."""
+    """All about one case: the findings, the reasons, the answer, and what happened when.
+
+    CASE is one like c17, or the eight digits that the log names a mail by.
+    """
     from gateway.card import console, show_case
 
     _, journal = _journal(config_path)
-    found = _case(journal, case)
+    of_mail = journal.case_of_mail(case) if re.fullmatch(r"[0-9a-f]{8}", case) else None
+    found = of_mail or _case(journal, case)
     mails = journal.of_case(found)
     show_case(found, mails, journal.history(found), console())
     for fingerprint in dict.fromkeys(mail.policy for mail in mails if mail.policy):
