@@ -11,6 +11,8 @@ OWNER: ContextVar[str] = ContextVar("owner", default="")  # whose round a line o
 class LogEvent(StrEnum):
     """What a line of the log is about; docs/operations.md says what to do about each."""
 
+    STARTED = "started"  # the service is ready, and looks after so many owners
+    STOPPED = "stopped"  # it ended in good order, with no round cut off
     SERVED = "served"  # an owner is looked after from now on
     NOT_SERVED = "not-served"  # an owner is not, for a fault of the file or the journal
     RELEASED = "released"  # an owner is no more, since the file is gone

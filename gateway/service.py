@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 TICK = 60  # seconds between looks at what is due by the clock
 AGAIN = 5  # ticks between tries to serve an owner whose journal could not be opened
 TOGETHER = 20  # owners taken from the table that are made ready in one go
+NAMED = 5  # owners that the line about a start names one by one
 HEARTBEAT = 300  # seconds between signs of life to the operator's URL
 BEAT = 10.0  # seconds between looks at the rounds under way
 # Seconds without a step. Nothing that is in order waits longer than for a mail server's word after the final dot.
@@ -96,6 +98,8 @@ class Service:
         try:
             self._open_doors()
             systemd.notify("READY=1", f"STATUS={self.status}")
+            told = LogEvent.STARTED.of(version=version("rsvpd"), owners=len(self.watches))
+            log.info("rsvpd %s serves %s", version("rsvpd"), self._whom, extra=told)
             while not self._stopping.is_set():
                 self._start_rounds()
                 self._wait(self._turns.wait(time.monotonic()))
@@ -112,6 +116,7 @@ class Service:
                 watch.end()
             if self.sharing:
                 self.sharing.close()
+        log.info("rsvpd stopped, and no round was cut off", extra=LogEvent.STOPPED.of())
 
     # What others ask of the loop
 
@@ -163,12 +168,20 @@ class Service:
     def status(self) -> str:
         """How things stand, in a line."""
         away = sum(watch.blind_since is not None for watch in self.watches)
-        parts = [f"{len(self.watches)} owners served", f"{away} of them cannot be reached" if away else ""]
+        parts = [f"{_owners(len(self.watches))} served", f"{away} of them cannot be reached" if away else ""]
         served = {watch.name for watch in self.watches}
         absent, refused = sorted(self.faults.keys() - served), sorted(self.faults.keys() & served)
         parts += [f"not served: {', '.join(absent)}" if absent else ""]
         parts += [f"changed file not taken: {', '.join(refused)}" if refused else ""]
         return "; ".join(part for part in parts if part)
+
+    @property
+    def _whom(self) -> str:
+        """Who is looked after, by name and mode where they are few."""
+        if self.sharing:
+            return "its share of the owners in the database"
+        named = [f"{watch.name} ({watch.round.config.delivery.mode})" for watch in self.watches[:NAMED]]
+        return _owners(len(self.watches)) + (f": {', '.join(named)}" if 0 < len(self.watches) <= NAMED else "")
 
     def _wish(self, wish: Callable[[], None]) -> None:
         self._wishes.append(wish)
@@ -507,6 +520,10 @@ class Service:
         if watch in self.watches:  # and has not left since
             watch.round.call()
             self._turns.wake(watch)
+
+
+def _owners(number: int) -> str:
+    return f"{number:,} owner{'' if number == 1 else 's'}"
 
 
 def _terms(work: Round) -> tuple[Lmtp | None, frozenset[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -143,10 +145,31 @@ def test_systemd_is_told_of_the_start_of_going_on_and_of_the_end(
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
 
     with serving(Service([watched(QuickRound())])):
-        assert hear(told, "READY=1") == "READY=1\nSTATUS=1 owners served"
+        assert hear(told, "READY=1") == "READY=1\nSTATUS=1 owner served"
         for _ in range(3):
             hear(told, "WATCHDOG=1")
     hear(told, "STOPPING=1")
+
+
+@pytest.mark.parametrize(
+    ("owners", "whom"),
+    [
+        (["ada"], "1 owner: ada (draft)"),
+        (["ada", "bo"], "2 owners: ada (draft), bo (draft)"),
+        (["o"] * 1000, "1,000 owners"),
+    ],
+)
+def test_the_log_says_when_it_started_for_whom_and_when_it_stopped(
+    owners: list[str], whom: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+    service = Service([watched(QuickRound(name)) for name in owners])
+
+    with serving(service):
+        wait_for(lambda: bool(caplog.messages), "the start")
+        assert caplog.messages == [f"rsvpd {version('rsvpd')} serves {whom}"]
+
+    assert caplog.messages[1:] == ["rsvpd stopped, and no round was cut off"]
 
 
 def test_a_round_without_end_starves_the_watchdog(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
