@@ -28,6 +28,8 @@ _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "m
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
 _BY = {"owner": " (you)", "answer": " (they answered)"}
 _WIDTH = 100
+_NAME = 24  # columns for the name of an owner
+_FAULTS = 3  # lines for those of a file
 
 
 def console() -> Console:
@@ -78,21 +80,43 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], to: Console) -> None:
 
 def show_status(rows: Sequence[tuple[Status, tzinfo]], to: Console) -> None:
     """Print how things stand with owners, each in their own time."""
-    table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
-    for heading in ("owner", "stands", "last mail", "last decision", "waits", "next summary"):
-        table.add_column(heading, no_wrap=heading not in ("stands", "waits"), overflow="fold")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(overflow="fold", max_width=_NAME)
+    table.add_column(overflow="fold")
     for row, zone in rows:
-        waits = ", ".join(f"{number} {state}" for state, number in row.queue.items())
-        stands = Text(row.stands, style="green" if row.sound else "red")
-        remarks = ("paused" if row.paused else "", row.mode if row.mode and row.mode != "send" else "")
-        more = [f"\n{remark}" for remark in remarks if remark]
-        more += [f"\nblind ({one.sense}) since {_moment(one.since, zone)}: {one.why}" for one in row.blind]
-        more += [f"\nchanged file not in force: {row.fault}"] if row.fault and row.served else []
-        stands.append("".join(more), style="bright_black")
-        moments = (row.last_mail, row.last_decision, row.next_summary)
-        last_mail, last_decision, summary = (_moment(moment, zone) for moment in moments)
-        table.add_row(Text(row.owner), stands, last_mail, last_decision, waits or "nothing", summary)
+        table.add_row(Text(row.owner, style="bold"), Text("\n").join(_standing(row, zone)))
     to.print(table)
+
+
+def _standing(row: Status, zone: tzinfo) -> Iterator[Text]:
+    first, *more = _shortened(row.stands, "green" if row.sound else "red")
+    yield first.append(", ".join(("", *_manners(row))), style="bright_black")
+    yield from more
+    if row.served and row.fault:
+        yield from _shortened(f"changed file not in force: {row.fault}", "red")
+    for one in row.blind:
+        yield Text(f"blind ({one.sense}) since {_moment(one.since, zone)}: {one.why}")
+    if row.next_summary is None:  # of a file that cannot be read there is no more to tell
+        return
+    moments = ("last mail", row.last_mail), ("last decision", row.last_decision), ("next summary", row.next_summary)
+    yield Text(", ".join(f"{what} {_moment(moment, zone)}" for what, moment in moments), style="bright_black")
+    queue = ", ".join(f"{number} {state}" for state, number in row.queue.items())
+    yield Text.assemble((f"queue: {queue or 'empty'}; ", "bright_black"), f"for you: {row.waits}")
+
+
+def _manners(row: Status) -> Iterator[str]:
+    if row.mode:
+        yield f"{row.mode} mode"
+    if row.paused:
+        yield "paused"
+
+
+def _shortened(faults: str, style: str) -> list[Text]:
+    """The first of some faults, which `rsvpd check` has all of."""
+    lines = faults.splitlines()
+    rest = len(lines) - _FAULTS
+    more = [Text(f"and {rest} more: `rsvpd check` has all", style="bright_black")] if rest > 0 else []
+    return [*(Text(line, style=style) for line in lines[:_FAULTS]), *more]
 
 
 def show_processes(rows: Sequence[Process], nobodys: int, to: Console) -> None:
