@@ -195,7 +195,7 @@ class _AccessToken:
         try:
             return action(self._secret)
         except (MailboxFailed, SendFailed) as exc:
-            if remembered is None or remembered is not self._tokens or not _was_refused(exc):
+            if remembered is None or remembered is not self._tokens or not was_refused(exc):
                 raise
         # It may have been taken back before its end; a fresh one that is refused, too, is not the token's fault.
         self._tokens = None
@@ -216,7 +216,8 @@ class _AccessToken:
             self._warned = now.date()
 
 
-def _was_refused(exc: MailboxFailed | SendFailed) -> bool:
+def was_refused(exc: MailboxFailed | SendFailed) -> bool:
+    """Whether a mail server does not take the password or the token, as far as what it says can be told apart."""
     return exc.permanent and (isinstance(exc, MailboxFailed) or exc.setup)
 
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import ssl
 import subprocess
@@ -36,7 +37,7 @@ from gateway.init.surroundings import full_name, language, timezone
 from gateway.rules import preset_names, preset_summary
 from tests.certificates import HOST, Certificate
 from tests.notifications import MX, ordinary
-from tests.servers import Dovecot, running
+from tests.servers import Dovecot, free_port, running
 from tests.submission import Login, SmtpServer
 from tests.test_check import taken_in, without_forged_lines
 from tests.test_dns import Answer, name_server
@@ -383,6 +384,21 @@ def test_nothing_is_written_when_the_login_is_refused(servers: tuple[Login, list
     assert not (tmp_path / "ada.toml").exists()
 
 
+def test_a_server_that_speaks_tls_from_the_first_byte_at_a_port_of_its_own_is_logged_in_at(
+    servers: tuple[Login, list[object]], dovecot: Dovecot, tmp_path: Path
+) -> None:
+    _, options = servers
+    places = [f"{HOST}:{dovecot.imaps_port}" if place == f"{HOST}:{dovecot.imap_port}" else place for place in options]
+
+    result = rsvpd("init", *places, "--password-file", "secret", "--output", "ada.toml")
+
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "ada.toml")
+    assert config.imap
+    assert config.smtp
+    assert (config.imap.tls, config.smtp.tls) == ("implicit", "starttls")
+
+
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "ada.toml").write_text("mine")
 
@@ -605,9 +621,16 @@ class Pty:
         os.close(theirs)
         self.screen = ""
 
+    def wait_for(self, question: str) -> None:
+        """Until the program has asked."""
+        self._read(lambda new: question in new)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def answer(self, question: str, text: str) -> None:
         """Type a line when the program has asked."""
-        self._read(lambda new: question in new)
+        self.wait_for(question)
         os.write(self._ear, text.encode() + b"\n")
 
     def end(self) -> int:
@@ -656,6 +679,61 @@ def test_a_person_is_asked_little_and_the_password_is_not_shown(
     kept = tmp_path / "ada.password"
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (f"{login.password}\n", 0o600)
     assert rsvpd("check", "ada.toml").exit_code == 0
+
+
+def test_a_server_that_cannot_be_reached_is_named_anew_before_a_password_is_asked_for(
+    servers: tuple[Login, list[object]], dovecot: Dovecot, tmp_path: Path
+) -> None:
+    login, options = servers
+    right = f"{HOST}:{dovecot.imap_port}"
+    wrong = f"{HOST}:{free_port()}"
+    places = [wrong if place == right else place for place in options]
+    terminal = Pty("init", *places, "--preset", "open-door", "--output", "ada.toml", folder=tmp_path)
+
+    terminal.answer(f"IMAP: {wrong}: nothing listens there; check host and port\r\nIMAP server [{wrong}]", right)
+    terminal.answer("Where is your password to stand?", "file")
+    terminal.answer("Password", login.password)
+
+    assert terminal.end() == 0, terminal.screen
+    config = load(tmp_path / "ada.toml")
+    assert config.imap
+    assert config.imap.port == dovecot.imap_port
+
+
+def test_what_is_typed_before_it_is_asked_for_is_neither_shown_nor_an_answer(tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        places = [option for kind in ("imap", "smtp") for option in (f"--{kind}", f"{HOST}:{silent.getsockname()[1]}")]
+        terminal = Pty("init", "--address", ADA, "--name", "Ada", *places, "--output", "ada.toml", folder=tmp_path)
+        terminal.answer("Trying the servers ...", "typed too early")
+        for _ in range(2):
+            silent.accept()[0].close()
+
+        terminal.answer("IMAP server", "")
+        terminal.answer("SMTP server", "")
+        terminal.answer("Where is your password to stand?", "env")
+        terminal.answer("Name of the variable", "NOT_SET")
+        terminal.answer("Whom do you want to connect with?", "open-door")
+
+    assert terminal.end() == 0, terminal.screen
+    assert "typed too early" not in terminal.screen
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_no_password_behind(
+    servers: tuple[Login, list[object]], tmp_path: Path, number: signal.Signals
+) -> None:
+    _, options = servers
+    before = set(tmp_path.iterdir())
+    terminal = Pty("init", *options, "--preset", "open-door", "--output", "ada.toml", folder=tmp_path)
+    terminal.answer("Where is your password to stand?", "file")
+    terminal.answer("Password", "wrong")
+    terminal.wait_for("Type the password again?")
+    assert set(tmp_path.iterdir()) - before == {tmp_path / "ada.password"}
+
+    terminal.signal(number)
+
+    assert terminal.end() != 0
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_at_google_a_password_of_its_own_for_the_program_can_be_chosen_instead(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -212,7 +213,13 @@ def first_file(
         raise click.UsageError("say one place where the password stands, not several")
     wish = Wish(password=given[0] if given else None, **said)
     terminal = Person() if sys.stdin.isatty() else Nobody()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that what was made for the trial is taken away again
+        signal.signal(number, _ended)
     init(wish, output or _default_config(), terminal, None if offline else World())
+
+
+def _ended(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _known(option: str, value: str | None, there_are: Collection[str]) -> None:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gateway import smtp
+from gateway import smtp, tls
 from gateway.check.mailbox import usual_word
 from gateway.config import Config, read
 from gateway.errors import MailboxFailed, NotWritten, SendFailed
 from gateway.init import surroundings
-from gateway.init.discovery import World, discover
+from gateway.init.discovery import World, discover, spoken_to
 from gateway.init.file import Draft, oauth, password, save, written
-from gateway.init.providers import Found, Server, providers
+from gateway.init.providers import BY_OWNER, Found, Server, providers
 from gateway.init.terminal import Terminal
 from gateway.lint import needs
+from gateway.logins import was_refused
 from gateway.owner import connect_of, policy_of
 from gateway.reply import Shelf
 from gateway.rules import preset_names, preset_summary
@@ -102,6 +103,8 @@ def _drawn(
         raise NotWritten(f"{name!r} is no name to sign with")
     found = _servers(wish, address, terminal, world)
     ca_file = wish.ca_file or _certificate(found, terminal)
+    if world and not found.provider:
+        found = _reached(found, address, ca_file, terminal)
     login = _login(wish, found, path, terminal, undo)
     draft = Draft(
         path=path,
@@ -155,14 +158,15 @@ def _servers(wish: Wish, address: str, terminal: Terminal, world: World | None) 
     if wish.provider:
         return providers()[wish.provider].settings(address, f"table of providers: {wish.provider}")
     if wish.imap and wish.smtp:
-        imap, smtp_server = server(wish.imap, 993, address), server(wish.smtp, 465, address)
-        return Found(imap, smtp_server, "you")
-    found = discover(address, world)
+        return Found(server(wish.imap, 993, address), server(wish.smtp, 465, address), BY_OWNER)
+    domain = address.rpartition("@")[2]
+    with terminal.waiting(f"Looking for the servers of {domain} ..." if world else ""):
+        found = discover(address, world)
     terminal.tell(f"Your servers: IMAP {_told(found.imap)}, SMTP {_told(found.smtp)} ({found.said_by})")
     if found.sure or terminal.agree("Are these yours? Your password goes there", default=found.is_guess):
         return found
     asked = [terminal.ask(f"{kind} server", option="--provider, or --imap and --smtp") for kind in ("IMAP", "SMTP")]
-    return Found(server(asked[0], 993, address), server(asked[1], 465, address), "you")
+    return Found(server(asked[0], 993, address), server(asked[1], 465, address), BY_OWNER)
 
 
 def server(said: str, usual: int, address: str) -> Server:
@@ -172,6 +176,39 @@ def server(said: str, usual: int, address: str) -> Server:
         raise NotWritten(f"{said!r} is no server; write it like imap.example.org or imap.example.org:143")
     port = int(parts["port"] or usual)
     return Server(parts["host"].lower(), port, "implicit" if port in (993, 465) else "starttls", address)
+
+
+def _reached(found: Found, address: str, ca_file: Path | None, terminal: Terminal) -> Found:
+    """The servers with the TLS that they speak, before a password is asked for; one that is away can be named anew."""
+    while True:
+        troubles = {}
+        with terminal.waiting("Trying the servers ..."):
+            for kind, one in (("IMAP", found.imap), ("SMTP", found.smtp)):
+                try:
+                    found = _with(found, kind, spoken_to(one, ca_file))
+                except OSError as exc:
+                    troubles[kind] = f"{_told(one)}: {tls.trouble(exc)}"
+        if not troubles:
+            return found
+        terminal.tell("\n".join(f"{kind}: {why}" for kind, why in troubles.items()))
+        corrected = _corrected(found, troubles, address, terminal)
+        if corrected == found:
+            return found  # so be it; the trial of the logins tells what follows
+        found = corrected
+
+
+def _corrected(found: Found, kinds: Collection[str], address: str, terminal: Terminal) -> Found:
+    """The servers after those of these kinds were asked for again; Enter leaves one as it is."""
+    for kind in kinds:
+        one, usual = (found.imap, 993) if kind == "IMAP" else (found.smtp, 465)
+        said = terminal.ask(f"{kind} server", option=f"--{kind.lower()}", default=_told(one))
+        if said != _told(one):
+            found = replace(_with(found, kind, server(said, usual, address)), said_by=BY_OWNER, provider=None)
+    return found
+
+
+def _with(found: Found, kind: str, one: Server) -> Found:
+    return replace(found, imap=one) if kind == "IMAP" else replace(found, smtp=one)
 
 
 def _told(found: Server) -> str:
@@ -250,14 +287,20 @@ def _tried(draft: Draft, login: _Login, terminal: Terminal, undo: ExitStack) -> 
         if not _at_hand(config):
             terminal.tell("The password is not there yet, so the logins were not tried.")
             return draft
-        word, troubles = _try(config)
+        with terminal.waiting("Trying the logins ..."):
+            word, troubles = _try(config)
         if not troubles:
             terminal.tell("Logged in at both servers.")
             return replace(draft, authserv_id=word)
-        terminal.tell("\n".join(troubles))
-        if login.made and terminal.agree("Type the password again?", default=True):
+        terminal.tell("\n".join(f"{kind}: {exc}" for kind, exc in troubles.items()))
+        refused = any(map(was_refused, troubles.values()))
+        if refused and login.made and terminal.agree("Type the password again?", default=True):
             login.made.unlink()
             login = _typed(draft.found, draft.path, terminal, undo)
+            continue
+        corrected = draft.found if refused else _corrected(draft.found, troubles, draft.address, terminal)
+        if corrected != draft.found:
+            draft = replace(draft, found=_reached(corrected, draft.address, draft.ca_file, terminal))
             continue
         if terminal.agree("Write the file all the same?", default=False):
             return draft
@@ -273,20 +316,21 @@ def _at_hand(config: Config) -> bool:
     return True
 
 
-def _try(config: Config) -> tuple[str | None, list[str]]:
-    """Whose word the mails of late carry, and what does not work."""
+def _try(config: Config) -> tuple[str | None, dict[str, MailboxFailed | SendFailed]]:
+    """Whose word the mails of late carry, and what does not work, by IMAP and SMTP."""
     account = config.smtp
     assert account is not None  # written() writes one
-    word, troubles = None, []
+    word: str | None = None
+    troubles: dict[str, MailboxFailed | SendFailed] = {}
     try:
         with closing(connect_of(config)()) as session:
             word = usual_word(session, config.folders.inbox)
     except MailboxFailed as exc:
-        troubles.append(f"IMAP: {exc}")
+        troubles["IMAP"] = exc
     try:
         smtp.probe(account, account.secret, sender=config.me.addresses[0])
     except SendFailed as exc:
-        troubles.append(f"SMTP: {exc}")
+        troubles["SMTP"] = exc
     return word, troubles
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import click
@@ -21,6 +24,9 @@ class Terminal(Protocol):
     def agree(self, question: str, *, default: bool) -> bool: ...
 
     def secret(self, question: str) -> SecretStr | None: ...
+
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """Tell what is waited for meanwhile, if that is anything."""
 
 
 class Person:
@@ -47,6 +53,19 @@ class Person:
     def secret(self, question: str) -> SecretStr | None:
         return SecretStr(click.prompt(question, hide_input=True))
 
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """What is typed before it is asked for may be the password: it is not shown, and is no answer."""
+        before = termios.tcgetattr(sys.stdin)
+        silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
+        try:
+            if what:
+                click.echo(what)
+            yield
+        finally:
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+
 
 class Nobody:
     """No terminal: what was not said as an option has its default, or is missing."""
@@ -67,3 +86,9 @@ class Nobody:
 
     def secret(self, _question: str) -> SecretStr | None:
         return None
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        if what:
+            click.echo(what)
+        yield
