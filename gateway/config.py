@@ -71,11 +71,11 @@ class Secret(Section):
             folder = os.environ.get("CREDENTIALS_DIRECTORY")
             if folder is None:
                 raise LookupError(f"credential {self.credential}: not started by systemd with LoadCredential=")
-            return SecretStr(Path(folder, self.credential).read_text("utf-8").rstrip("\r\n"))
+            return _in_file(Path(folder, self.credential))
         if self.keyring is not None:
             return SecretStr(self._from_keyring(self.keyring, user))
         assert self.file is not None  # _exactly_one
-        return SecretStr(self.file.read_text("utf-8").rstrip("\r\n"))
+        return _in_file(self.file)
 
     @staticmethod
     def _from_command(command: str | list[str]) -> str:
@@ -107,6 +107,13 @@ class Secret(Section):
         if found is None:
             raise LookupError(f"keyring: nothing there yet; store it with: keyring set {service} {user}")
         return found
+
+
+def _in_file(path: Path) -> SecretStr:
+    try:
+        return SecretStr(path.read_text("utf-8").rstrip("\r\n"))
+    except OSError as exc:
+        raise OSError(f"{path} cannot be read ({exc.strerror})") from None
 
 
 class OAuthClient(Section):

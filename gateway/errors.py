@@ -29,7 +29,7 @@ class BadConfig(RsvpdError):
 
 
 class NotWritten(RsvpdError):
-    """The first file of an owner was not written, and nothing that was there has changed."""
+    """The first file of an owner, or what the demo leaves, was not written; nothing that was there has changed."""
 
 
 class BadTemplate(RsvpdError):

@@ -89,10 +89,13 @@ class _Access:
         return f"run: rsvpd login {f'postgresql://...#{self.config.owner}' if shared else self.config.path}"
 
     def client(self) -> Client:
-        """The app; OSError or LookupError when its secret is not where it should be."""
+        """The app; LookupError when its secret is not where it should be."""
         client = self.account.oauth_client
         assert client is not None  # gateway.config sees to it
-        return Client(client.id, client.secret.read(client.id) if client.secret else None)
+        try:
+            return Client(client.id, client.secret.read(client.id) if client.secret else None)
+        except (OSError, LookupError) as exc:
+            raise LookupError(f"the secret of your app: {exc}; docs/logins.md says where it comes from") from None
 
     def trouble(self, now: datetime) -> str | None:
         try:

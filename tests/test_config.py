@@ -161,6 +161,14 @@ def test_a_secret_that_is_not_there_says_where_it_should_have_been() -> None:
         Secret(env="RSVPD_NOT_SET").read("ada")
 
 
+def test_a_file_or_credential_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    for secret in (Secret(file=tmp_path / "gone"), Secret(credential="gone")):
+        with pytest.raises(OSError, match=rf"^{tmp_path}/gone cannot be read \(No such file or directory\)$"):
+            secret.read("ada")
+
+
 class Wallet(KeyringBackend):
     """A keyring in memory."""
 

@@ -32,6 +32,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def exit_status(*arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
     return result.exit_code, result.output
 
 
@@ -130,6 +131,16 @@ def test_a_state_folder_that_cannot_be_made_ends_the_service_with_78(config: Pat
     status, said = exit_status("run", config)
 
     assert (status, "cannot be used" in said) == (78, True)
+
+
+@pytest.mark.parametrize("command", ["status", "list", "check"])
+def test_a_state_folder_that_is_none_is_told_without_a_traceback(config: Path, command: str) -> None:
+    (config.parent / "state").write_text("in the way")
+
+    status, said = exit_status(command, *(["--config"] if command == "list" else []), config)
+
+    assert status in (1, 78)
+    assert "Traceback" not in said
 
 
 def test_a_second_service_for_the_same_owner_ends_at_once(config: Path) -> None:

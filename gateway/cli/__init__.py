@@ -48,6 +48,11 @@ def _plain_errors() -> Iterator[None]:
     except RsvpdError as exc:
         click.echo(f"rsvpd: {exc}", err=True)
         sys.exit(NEEDS_YOU)
+    except OSError as exc:
+        if exc.filename is None:  # a fault of ours, or nobody reads what is printed any more
+            raise
+        click.echo(f"rsvpd: {exc.filename}: {exc.strerror}", err=True)
+        sys.exit(NEEDS_YOU)
 
 
 class _Commands(click.Group):
