@@ -33,7 +33,11 @@ class NotWritten(RsvpdError):
 
 
 class BadTemplate(RsvpdError):
-    """A reply template that cannot be rendered or may not be sent."""
+    """A reply template that cannot be rendered or may not be sent; `reply` is what a policy calls it, where known."""
+
+    def __init__(self, why: str, *, reply: str | None = None) -> None:
+        super().__init__(why)
+        self.reply = reply
 
 
 class BadSource(RsvpdError):

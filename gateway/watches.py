@@ -12,13 +12,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.config import Config
-from gateway.errors import BadConfig, BadTemplate, JournalFailed, LeaseLost, MailboxFailed, RsvpdError
+from gateway.errors import BadConfig, JournalFailed, LeaseLost, MailboxFailed, RsvpdError
 from gateway.events import LogEvent
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.moves import Moves
-from gateway.owner import connect_of, for_service, people_of, post_of
+from gateway.owner import check_templates, connect_of, for_service, people_of, post_of
 from gateway.ownership import why_not_secret
 from gateway.pipeline import FAULTY, Post
 from gateway.records import Records
@@ -71,7 +71,7 @@ class Watch:
 
 
 def watch(config: Config, take: Callable[[Config], Lock | Stake] = Lock.take) -> Watch:
-    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be.
+    """A watch over the mailbox of a file's owner; BadConfig or JournalFailed when it cannot be.
 
     `take` is what makes sure that nobody else looks after them.
     """
@@ -134,7 +134,7 @@ def _no_mailbox() -> Session:
 def _round(config: Config, journal: Journal, lock: Lock | Stake) -> Round:
     _warn_of_secrets(config)
     owner = for_service(config, journal)
-    owner.check_templates()
+    check_templates(config, owner)
     journal.rest()
     steps, filing = Steps(), Filing(config, owner, journal, now)
     return Round(
@@ -177,7 +177,7 @@ def prepare(
                 prepared.watches[owner] = watch(config, take)
         except LeaseLost:
             continue  # another process sees to them by now
-        except (BadConfig, BadTemplate) as exc:
+        except BadConfig as exc:
             prepared.faults[owner] = exc
         except JournalFailed as exc:
             prepared.faults[owner] = exc

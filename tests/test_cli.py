@@ -161,6 +161,26 @@ def test_a_faulty_file_ends_with_78_and_names_every_fault(config: Path) -> None:
     assert "line 4: imap.usr: unknown, did you mean user?" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (["mine"], ": line 11: there is no reply 'nosuchthing'; there are "),
+        (["mine", "mine"], ": two rules are called 'mine'"),
+    ],
+)
+def test_a_fault_of_the_policy_is_one_of_the_file_and_is_told_with_its_place(
+    config: Path, command: str, rows: list[str], told: str
+) -> None:
+    row = '[[rule]]\nname = "{}"\nverdict = "decline"\nreply = "nosuchthing"\n'
+    config.write_text(config.read_text() + "".join(row.format(name) for name in rows))
+
+    result = rsvpd(command, config)
+
+    assert result.exit_code == 78
+    assert f"{config}{told}" in result.output
+
+
 def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login) -> None:
     config.write_text(f"{config.read_text()}\n{accounts(config.parent, dovecot, login, smtp)}")
 

@@ -268,21 +268,23 @@ def check(config_path: Path, only_policy: bool, with_probe: bool) -> None:
     findings = checks(config)
     if with_probe:
         findings = chain(findings, probe(config, partial(click.echo, err=True)))
-    sys.exit(NEEDS_YOU if _show_findings(findings) else 0)
+    sys.exit(_show_findings(findings))
 
 
 def _show_findings(findings: Iterable[Finding]) -> int:
-    """Print a line for each and one that sums up; how many faults there are."""
+    """Print a line for each and one that sums up; the exit status."""
     from gateway.check.finding import Outcome
 
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
-    counts = dict.fromkeys(Outcome, 0)
+    counts, status = dict.fromkeys(Outcome, 0), 0
     for found in findings:
         click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
         counts[found.outcome] += 1
+        if found.outcome is Outcome.FAULT:
+            status = CONFIGURATION if found.in_file else max(status, NEEDS_YOU)
     faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
     click.echo(f"\n{count(faults, 'fault')}, {count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
-    return faults
+    return status
 
 
 @main.command()
