@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
 _BY = {"owner": " (you)", "answer": " (they answered)"}
+_FAINT = "bright_black"
 _WIDTH = 100
 _NAME = 24  # columns for the name of an owner
 _FAULTS = 3  # lines for those of a file
@@ -50,9 +51,9 @@ def card(told: Mapping[str, Any], *, title: str, subtitle: str) -> RenderableTyp
     verdict = Verdict(told["verdict"])
     colour = _COLOUR[verdict]
     if verdict is Verdict.IGNORE:
-        return Padding(
-            Text.assemble((f"{verdict}  ", colour), (title, "bold"), f"  {'; '.join(told['because'])}"), (0, 1)
-        )
+        because = "; ".join(told["because"])
+        words = ((f"{verdict}  ", colour), (title or "(no subject)", "bold"), f"  {because}", (f"  {subtitle}", _FAINT))
+        return Padding(Text.assemble(*words), (0, 1))
     return Panel(
         Group(*_body(told)),
         title=Text.assemble((f" {verdict} ", f"bold {colour}"), title),
@@ -161,6 +162,9 @@ def show_replay(
     rows: Sequence[Replayed], count: Count, to: Console, *, policies: Sequence[str], everything: bool
 ) -> None:
     """Print what a replay found: the numbers, the rules that were used, and the decisions asked for."""
+    if not rows:
+        to.print(f"No invitations among {count.mails} mail{'' if count.mails == 1 else 's'}.")
+        return
     to.print(f"{told(count)}.")
     every = [row.ruled for row in rows], [row.other for row in rows if row.other]
     for policy, ruled in zip(policies, every, strict=False):

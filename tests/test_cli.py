@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.policy
 import email.utils
 import json
+import os
 import subprocess
 import sys
 import unicodedata
@@ -139,6 +140,40 @@ def test_explain_of_a_file_that_is_not_there_says_so(config: Path) -> None:
 
     assert result.exit_code == 1
     assert "nowhere.eml: there is no such file or folder" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["explain", "replay"])
+def test_what_is_no_mail_is_named_and_the_others_are_read(config: Path, tmp_path: Path, command: str) -> None:
+    box = tmp_path / "box"
+    (box / "empty").mkdir(parents=True)
+    mail(box, b"", "a.eml")
+    mail(box, b"\x7fELF\x02\x01\n\x00: \x00", "b.eml")
+    mail(box, b"root:x:0:0:root:/root:/bin/bash\n", "c.eml")
+    (box / "d.eml").symlink_to("/proc/self/mem")  # reading it fails for root, too
+    os.mkfifo(box / "e.eml")
+    mail(box, linkedin("Bob Stranger"), "f.eml")
+
+    result = rsvpd(command, "--config", config, box / "nowhere", box, box / "empty", box / "e.eml")
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"rsvpd: {box}/nowhere: there is no such file or folder",
+        f"rsvpd: {box}/a.eml is no mail: it has no header",
+        f"rsvpd: {box}/b.eml is no mail: it has no header",
+        f"rsvpd: {box}/c.eml is no mail: it has no header",
+        f"rsvpd: {box}/d.eml: Input/output error",
+        f"rsvpd: {box}/e.eml is no regular file",
+        f"rsvpd: no mails in {box}/empty",
+        f"rsvpd: {box}/e.eml is no regular file",
+    ]
+    assert "decline" in result.stdout
+
+
+def test_a_mail_that_invites_to_nothing_is_told_with_its_file(config: Path, tmp_path: Path) -> None:
+    result = rsvpd("explain", "--config", config, mail(tmp_path, b"From: bo@example.net\n\nHello\n"))
+
+    assert "ignore  (no subject)  it is not a notification" in result.stdout
+    assert str(tmp_path / "mail.eml") in result.stdout.replace("\n", "").replace(" ", "")
 
 
 def test_a_source_that_cannot_be_read_is_named_and_the_mail_is_judged(config: Path, tmp_path: Path) -> None:

@@ -340,7 +340,8 @@ def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ..
     owner, troubles = for_reading(config)
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
-    readings = Reader(owner).read(paths)
+    skipped = _Skipped()
+    readings = Reader(owner).read(paths, skipped)
     if as_json:
         for reading in readings:
             click.echo(json.dumps(account(reading.judgement, reading.file), ensure_ascii=False))
@@ -350,7 +351,17 @@ def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ..
         terminal = console()
         for reading in readings:
             show(reading, terminal)
-    sys.exit(NEEDS_YOU if troubles else 0)
+    sys.exit(NEEDS_YOU if troubles or skipped.any else 0)
+
+
+class _Skipped:
+    """Tells of what is left out as it comes, and knows afterwards whether there was any."""
+
+    any = False
+
+    def __call__(self, what: str) -> None:
+        self.any = True
+        click.echo(f"rsvpd: {what}", err=True)
 
 
 @main.command()
@@ -401,7 +412,8 @@ def replay(
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
     other = load(against) if against else None
-    source = mailbox_mails(config, folder) if folder else (mail for path in paths for mail in mails(path))
+    skipped = _Skipped()
+    source = mailbox_mails(config, folder) if folder else (mail for path in paths for mail in mails(path, skipped))
     count = Count()
     compared_with = for_comparison(owner, config, other) if other else None
     rows = list(run_replay(progress(source), owner, count, against=compared_with))
@@ -410,6 +422,7 @@ def replay(
     if html:
         _write(html, page(rows, count, policies=policies))
         click.echo(f"The page: {html}")
+    sys.exit(NEEDS_YOU if skipped.any else 0)
 
 
 def _short_names(paths: list[Path]) -> list[str]:
