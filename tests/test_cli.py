@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from gateway.check.finding import Outcome
 from gateway.check.host import runtime
-from gateway.cli import main
+from gateway.cli import hanging, main
 from tests.accounts import accounts
 from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
@@ -299,6 +299,44 @@ def test_every_command_explains_itself(command: str) -> None:
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 5
+
+
+def narrow(*arguments: str) -> list[str]:
+    """The lines of a help as a terminal of 80 columns shows them."""
+    environment = {**os.environ, "COLUMNS": "80"}
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", *arguments, "--help"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_every_command_is_summed_up_in_a_line_that_is_not_cut_off() -> None:
+    lines = narrow()
+
+    summaries = [line[11:] for line in lines[lines.index("Commands:") + 1 :]]
+    assert len(summaries) == len(main.commands)
+    assert [summary for summary in summaries if len(summary) > 55 or summary.endswith("...")] == []
+
+
+def test_examples_of_the_help_fit_a_terminal() -> None:
+    assert [line for line in narrow("init") if len(line) > 80] == []
+
+
+def test_the_help_names_the_variable_of_the_environment_that_names_your_file() -> None:
+    assert "RSVPD_CONFIG" in rsvpd("list", "--help").output
+
+
+@pytest.mark.parametrize(("command", "meant"), [("list", True), ("pause", True), ("run", False)])
+def test_a_file_where_an_option_is_wanted_is_told_by_what_name(command: str, meant: bool) -> None:
+    result = rsvpd(command, *([] if meant else ["--verbos"]), "me.toml")
+
+    assert result.exit_code == 2
+    assert ("did you mean --config me.toml?" in result.output) is meant
+
+
+def test_a_long_finding_goes_on_below_its_beginning() -> None:
+    assert hanging("a word and " * 8 + "end", 22, 80) == (
+        f"a word and a word and a word and a word and a word and a\n{' ' * 22}word and a word and a word and end"
+    )
+    assert hanging("a word and " * 20, 22, None) == "a word and " * 20
 
 
 HEAVY = {"sqlalchemy", "imapclient", "smtplib", "dns", "dkim", "icalendar", "apscheduler"}

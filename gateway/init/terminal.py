@@ -40,10 +40,10 @@ class Person:
         return answer.strip()
 
     def choose(self, question: str, choices: Mapping[str, str], default: str) -> str:
-        width = max(map(len, choices)) + 2
-        click.echo("")
-        for name, meaning in choices.items():
-            click.echo(f"  {name:{width}}{meaning}")
+        table = click.HelpFormatter()
+        with table.indentation():
+            table.write_dl(list(choices.items()))
+        click.echo(f"\n{table.getvalue()}", nl=False)
         answer: str = click.prompt(question, type=click.Choice(list(choices)), default=default, show_choices=False)
         return answer
 
