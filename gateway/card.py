@@ -130,7 +130,8 @@ def show_processes(rows: Sequence[Process], nobodys: int, to: Console) -> None:
         since, beat = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (row.since, row.beat))
         table.add_row(Text(row.host), str(row.pid), stands, str(row.held), since, beat)
     to.print(table)
-    to.print(Text(f"{nobodys} owners are nobody's.", style="red") if nobodys else Text("Every owner is served."))
+    told = f"{nobodys} owner{' is' if nobodys == 1 else 's are'} nobody's."
+    to.print(Text(told, style="red") if nobodys else Text("Every owner is served."))
 
 
 def _moment(moment: datetime | None, zone: tzinfo) -> str:

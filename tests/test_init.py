@@ -457,6 +457,18 @@ def test_what_is_wrong_is_told_before_anything_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_setting_of_an_account_says_what_it_is_for(tmp_path: Path) -> None:
+    places = ["--imap", "imap.example.org", "--smtp", "smtp.example.org:587"]
+    options = ["--address", ADA, *places, "--password-file", "ada.password", "--offline", "--output", "ada.toml"]
+
+    assert rsvpd("init", *options).exit_code == 0
+
+    servers = (tmp_path / "ada.toml").read_text().partition("# Your servers")[2].partition("# Records")[0]
+    assert servers.startswith(", as you named them.\n[imap]\n")
+    settings = [line for line in servers.splitlines() if " = " in line]
+    assert [line for line in settings if "  #" not in line and " # " not in line and not line.startswith("port")] == []
+
+
 def test_odd_names_stand_in_the_file_as_they_were_said(tmp_path: Path) -> None:
     name = 'Ada "the\\first" Müller \x7f'.replace("\x7f", "") + "№ # x"
 

@@ -62,7 +62,8 @@ def _policy(config: Config) -> Iterator[Finding]:
     for found in faults:
         yield fault_of_file(config, "policy", placed(config, found.where, found.what))
     if not faults:
-        yield good("policy", f"preset {config.policy.preset}, {len(config.rule)} rules of your own")
+        rules = f"{len(config.rule)} rule{'' if len(config.rule) == 1 else 's'} of your own"
+        yield good("policy", f"preset {config.policy.preset}, {rules}")
 
 
 def fault_of_file(config: Config, what: str, found: str) -> Finding:

@@ -25,7 +25,7 @@ _TIME_ERROR = 5  # adjtimex(2): nothing keeps this clock right
 def host(config: Config) -> Iterator[Finding]:
     """Whether this machine is fit to run the service of an owner."""
     yield from _secrets(config)
-    yield from _state(folder_of(config))
+    yield from _state(folder_of(config), "the lock" if config.journal.url else "the journal")
     yield from clock(_synchronised)
     yield runtime()
 
@@ -40,15 +40,15 @@ def _secrets(config: Config) -> Iterator[Finding]:
             yield fault("secret", f"{file} {why_not}")
 
 
-def _state(folder: Path) -> Iterator[Finding]:
+def _state(folder: Path, holds: str) -> Iterator[Finding]:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     why_not = why_not_keep(folder, is_folder=True) if folder.exists() else None
     if why_not:
         yield fault("state", f"{folder} {why_not}")
     elif not os.access(nearest, os.W_OK | os.X_OK):
-        yield fault("state", f"{nearest} cannot be written by this user; the journal is to stand in {folder}")
+        yield fault("state", f"{nearest} cannot be written by this user; {holds} is to stand in {folder}")
     else:
-        yield good("state", str(folder))
+        yield good("state", f"{folder}{'' if folder.exists() else ' is made at the first start'}, for {holds}")
     yield space(shutil.disk_usage(nearest).free, folder)
 
 
