@@ -539,7 +539,7 @@ def heed_signals(service: Service) -> None:
 
 
 def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: Heartbeat | None = None) -> None:
-    """Serve the owners of a roster until a signal ends it; the first fault when none can be served.
+    """Serve the owners of a roster until a signal ends it; when none can be served, the last fault, the others told.
 
     `metrics` is where numbers can be asked for, `heartbeat` where signs of life are sent; ListenFailed when the first
     cannot be.
@@ -548,10 +548,11 @@ def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: 
     configs, unread = roster.read()
     prepared = prepare(configs, {})
     faults = {**unread, **prepared.faults}
-    if not prepared.watches:
-        raise next(iter(faults.values()))
+    last = None if prepared.watches else faults.popitem()[1]  # with nobody to serve, the program ends with it
     for owner, fault in faults.items():
         log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
+    if last:
+        raise last
     service = Service(list(prepared.watches.values()), roster, faults, prepared.untried, heartbeat)
     _run(service, metrics)
 

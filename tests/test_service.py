@@ -22,7 +22,7 @@ from gateway import service as service_module
 from gateway.config import Config
 from gateway.errors import BadConfig
 from gateway.roster import Roster
-from gateway.service import Service
+from gateway.service import Service, serve
 from gateway.steps import Steps
 from gateway.watches import Prepared, Watch
 from tests.test_story import wait_for
@@ -213,6 +213,17 @@ def test_a_faulty_file_among_others_is_told_and_the_others_are_read(tmp_path: Pa
 
     assert [config.owner for config in configs] == ["ada"]
     assert list(faults) == ["bea"]
+
+
+def test_where_nobody_can_be_served_every_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("ada", "bea"):
+        (tmp_path / f"{name}.toml").write_text("[me")
+
+    with pytest.raises(BadConfig) as last:
+        serve(Roster([tmp_path]))
+
+    told = " ".join((*caplog.messages, str(last.value)))
+    assert all(f"{tmp_path}/{name}.toml: is not TOML" in told for name in ("ada", "bea"))
 
 
 def test_a_folder_without_files_is_an_error_and_what_an_editor_leaves_is_no_file(tmp_path: Path) -> None:
