@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
+import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.logbook import Lines
 from gateway.model import State
 from gateway.state import open_journal
 from tests.notifications import linkedin, old_linkedin
 from tests.test_story import DECLINED, REVIEW, Owner, owner, serving, settled, wait_for
 
 __all__ = ["owner"]  # the fixture
+
+OPERATIONS = Path(__file__).parents[1] / "docs" / "operations.md"
 
 
 def rsvpd(*arguments: object) -> str:
@@ -106,3 +113,30 @@ def test_what_waits_is_listed_and_what_is_done_only_when_asked_for(owner: Owner)
     assert "Sam" in waiting
     assert "Olga" not in waiting
     assert "Olga" in everything
+
+
+def test_the_log_names_mail_and_case_as_show_does_and_as_the_page_says(
+    owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    config = owner.config()
+    owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    with serving(config):
+        wait_for(settled(config, 1), "the answer")
+    digits = open_journal(config).entries(State.SENT)[0].key[:8]
+    lines = [Lines(to_journal=False).format(record) for record in caplog.records if digits in record.getMessage()]
+
+    shown = rsvpd("show", "--config", config.path, digits)
+
+    page = [line.strip() for line in OPERATIONS.read_text("utf-8").splitlines() if line.startswith("    INFO ")]
+    page = [line.replace(" owner=ada", "") for line in page]  # of the worker's context, which is over
+    assert [line.replace("4d0c0675", digits).replace("c17", "c1") for line in page] == lines
+    assert shown == rsvpd("show", "--config", config.path, "c1")
+    assert f"c1, mail {digits}" in shown
+
+
+def test_digits_that_no_mail_has_are_no_case(owner: Owner) -> None:
+    done = CliRunner().invoke(main, ["show", "--config", str(owner.config().path), "0badcafe"])
+
+    assert done.exit_code == 2
+    assert "there is no case 0badcafe" in done.output

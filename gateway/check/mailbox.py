@@ -72,7 +72,7 @@ def _inbox(config: Config, session: Session, now: datetime) -> Iterator[Finding]
 
 
 def _keeps(folder: str, selected: Selected) -> Finding:
-    told = f"{folder}: {selected.exists:,} mails"
+    told = f"{folder}: {selected.exists:,} mail{'' if selected.exists == 1 else 's'}"
     if selected.takes_keywords:
         return good("folder", told)
     return remark("folder", f"{told}; it keeps no keywords, so mails that were looked at are not marked there")
