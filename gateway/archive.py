@@ -11,7 +11,11 @@ from pathlib import Path
 _LARGEST = 16 * 1024 * 1024  # bytes of one .eml; more is no mail anybody was sent
 _HEAD = 4096  # bytes in which a mail shows that it is one
 _BLANK = re.compile(rb"\r?\n\r?\n")
-_FIELD = re.compile(rb"^[!-9;-~]+:([ \t]|\r?$)", re.M)  # /etc/passwd has colons, too
+# Any field, or one that mails have; without the space behind it, since /etc/passwd has colons, too.
+_FIELD = re.compile(
+    rb"^(?:[!-9;-~]+[ \t]*:(?:[ \t]|\r?$)|(?:from|to|subject|date|received|message-id|return-path|content-type):)",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 Skip = Callable[[str], None]  # told of what is left out, and why
 
