@@ -145,7 +145,7 @@ def read(corpus: Path, preset: str) -> list[Pair]:
     owner, troubles = for_reading(Config.model_validate(settings(corpus, preset)))
     assert not troubles, troubles
     labels = [json.loads(line) for line in (corpus / "labels.jsonl").read_text("utf-8").splitlines()]
-    readings = Reader(owner).read([corpus / label["file"] for label in labels])
+    readings = Reader(owner).read([corpus / label["file"] for label in labels], print)
     return [(account(one.judgement, one.file), label) for one, label in zip(readings, labels, strict=True)]
 
 

@@ -44,7 +44,7 @@ def _measure(box: Path, config: Config) -> None:
     owner, _ = for_reading(config)
     for what, against in (("one policy", None), ("two policies", for_comparison(owner, config, other))):
         began, count = time.process_time(), Count()
-        rows = list(replay(mails(box), owner, count, against=against))
+        rows = list(replay(mails(box, print), owner, count, against=against))
         taken = time.process_time() - began
         print(f"{what}: {count.mails} mails, {len(rows)} invitations, {taken:.1f} s, {count.mails / taken:.0f} mails/s")
     began = time.process_time()

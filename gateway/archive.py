@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import mailbox
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
-
-from gateway.errors import Unreadable
 
 _LARGEST = 16 * 1024 * 1024  # bytes of one .eml; more is no mail anybody was sent
+_HEAD = 4096  # bytes in which a mail shows that it is one
+_BLANK = re.compile(rb"\r?\n\r?\n")
+# Any field, or one that mails have; without the space behind it, since /etc/passwd has colons, too.
+_FIELD = re.compile(
+    rb"^(?:[!-9;-~]+[ \t]*:(?:[ \t]|\r?$)|(?:from|to|subject|date|received|message-id|return-path|content-type):)",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+Skip = Callable[[str], None]  # told of what is left out, and why
 
 
-def mails(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every mail below a path, in order of name; Unreadable when there is no such thing."""
+def mails(path: Path, skip: Skip) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every mail below a path, in order of name; what is no mail, or cannot be read, is left out."""
+    try:
+        found = _below(path, skip)
+        first = next(found, None)
+    except OSError as exc:
+        skip(f"{exc.filename or path}: {exc.strerror}")
+        return
+    if first is None:
+        if path.is_dir():
+            skip(f"no mails in {path}")
+        return
+    for name, raw in chain([first], found):
+        if _FIELD.search(_BLANK.split(raw[:_HEAD], 1)[0]):
+            yield name, raw
+        else:
+            skip(f"{name} is no mail: it has no header")
+
+
+def _below(path: Path, skip: Skip) -> Iterator[tuple[str, bytes]]:
     if not path.exists():
-        raise Unreadable(f"{path}: there is no such file or folder")
-    if path.is_dir():
-        yield from _maildir(path) if _is_maildir(path) else _folder(path)
-    elif _is_mbox(path):
+        skip(f"{path}: there is no such file or folder")
+    elif path.is_dir():
+        files = _of_maildir(path) if _is_maildir(path) else sorted(path.rglob("*.eml"))
+        yield from _read(files, skip)
+    elif path.is_file() and _is_mbox(path):
         yield from _mbox(path)
     else:
-        yield str(path), _bytes_of(path)
+        yield from _read([path], skip)
 
 
 def _is_maildir(path: Path) -> bool:
@@ -29,31 +56,27 @@ def _is_maildir(path: Path) -> bool:
 
 
 def _is_mbox(path: Path) -> bool:
-    with _opened(path) as file:
+    with path.open("rb") as file:
         return file.read(5) == b"From "
 
 
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as exc:
-        raise Unreadable(f"{path}: {exc.strerror}") from None
+def _read(files: Iterable[Path], skip: Skip) -> Iterator[tuple[str, bytes]]:
+    for file in files:
+        if not file.is_file():  # a pipe, say, at which one would wait for ever
+            skip(f"{file} is no regular file")
+            continue
+        try:
+            with file.open("rb") as content:
+                raw = content.read(_LARGEST)
+        except OSError as exc:
+            skip(f"{file}: {exc.strerror}")
+            continue
+        yield str(file), raw
 
 
-def _bytes_of(path: Path) -> bytes:
-    with _opened(path) as file:
-        return file.read(_LARGEST)
-
-
-def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
-    for file in sorted(path.rglob("*.eml")):
-        yield str(file), _bytes_of(file)
-
-
-def _maildir(path: Path) -> Iterator[tuple[str, bytes]]:
+def _of_maildir(path: Path) -> Iterator[Path]:
     for folder in ("cur", "new"):
-        for file in sorted((path / folder).iterdir()):
-            yield str(file), _bytes_of(file)
+        yield from sorted((path / folder).iterdir())
 
 
 def _mbox(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 _COLOUR = {Verdict.ACCEPT: "green", Verdict.DECLINE: "yellow", Verdict.HUMAN: "magenta", Verdict.IGNORE: "bright_black"}
 _KNOWN_WORDS = {Known.YES: "you know them", Known.MAYBE: "you may know them", Known.NO: "you do not know them"}
 _BY = {"owner": " (you)", "answer": " (they answered)"}
+_FAINT = "bright_black"
 _WIDTH = 100
+_NAME = 24  # columns for the name of an owner
+_FAULTS = 3  # lines for those of a file
 # The journal's words of what happened, as a person says it; a word that is not here is one already.
 _HAPPENED: dict[str, str] = {
     "taken-in": "mail came in",
@@ -89,9 +92,9 @@ def card(told: Mapping[str, Any], *, title: str, subtitle: str, today: _Today | 
     verdict = today.verdict if today else Verdict(told["verdict"])
     colour = _COLOUR[verdict]
     if verdict is Verdict.IGNORE:
-        return Padding(
-            Text.assemble((f"{verdict}  ", colour), (title, "bold"), f"  {'; '.join(told['because'])}"), (0, 1)
-        )
+        because = "; ".join(told["because"])
+        words = ((f"{verdict}  ", colour), (title or "(no subject)", "bold"), f"  {because}", (f"  {subtitle}", _FAINT))
+        return Padding(Text.assemble(*words), (0, 1))
     return Panel(
         Group(*_body(told, today)),
         title=Text.assemble((f" {verdict}{today.by if today else ''} ", f"bold {colour}"), title),
@@ -120,21 +123,43 @@ def show_cases(rows: Sequence[tuple[Case, Entry]], zone: tzinfo, to: Console) ->
 
 def show_status(rows: Sequence[tuple[Status, tzinfo]], to: Console) -> None:
     """Print how things stand with owners, each in their own time."""
-    table = Table(box=SIMPLE, pad_edge=False, header_style="bright_black")
-    for heading in ("owner", "stands", "last mail", "last decision", "waits", "next summary"):
-        table.add_column(heading, no_wrap=heading not in ("stands", "waits"), overflow="fold")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(overflow="fold", max_width=_NAME)
+    table.add_column(overflow="fold")
     for row, zone in rows:
-        waits = ", ".join(f"{number} {state}" for state, number in row.queue.items())
-        stands = Text(row.stands, style="green" if row.sound else "red")
-        remarks = ("paused" if row.paused else "", row.mode if row.mode and row.mode != "send" else "")
-        more = [f"\n{remark}" for remark in remarks if remark]
-        more += [f"\nblind ({one.sense}) since {_moment(one.since, zone)}: {one.why}" for one in row.blind]
-        more += [f"\nchanged file not in force: {row.fault}"] if row.fault and row.served else []
-        stands.append("".join(more), style="bright_black")
-        moments = (row.last_mail, row.last_decision, row.next_summary)
-        last_mail, last_decision, summary = (_moment(moment, zone) for moment in moments)
-        table.add_row(Text(row.owner), stands, last_mail, last_decision, waits or "nothing", summary)
+        table.add_row(Text(row.owner, style="bold"), Text("\n").join(_standing(row, zone)))
     to.print(table)
+
+
+def _standing(row: Status, zone: tzinfo) -> Iterator[Text]:
+    first, *more = _shortened(row.stands, "green" if row.sound else "red")
+    yield first.append(", ".join(("", *_manners(row))), style="bright_black")
+    yield from more
+    if row.served and row.fault:
+        yield from _shortened(f"changed file not in force: {row.fault}", "red")
+    for one in row.blind:
+        yield Text(f"blind ({one.sense}) since {_moment(one.since, zone)}: {one.why}")
+    if row.next_summary is None:  # of a file that cannot be read there is no more to tell
+        return
+    moments = ("last mail", row.last_mail), ("last decision", row.last_decision), ("next summary", row.next_summary)
+    yield Text(", ".join(f"{what} {_moment(moment, zone)}" for what, moment in moments), style="bright_black")
+    queue = ", ".join(f"{number} {state}" for state, number in row.queue.items())
+    yield Text.assemble((f"queue: {queue or 'empty'}; ", "bright_black"), f"for you: {row.waits}")
+
+
+def _manners(row: Status) -> Iterator[str]:
+    if row.mode:
+        yield f"{row.mode} mode"
+    if row.paused:
+        yield "paused"
+
+
+def _shortened(faults: str, style: str) -> list[Text]:
+    """The first of some faults, which `rsvpd check` has all of."""
+    lines = faults.splitlines()
+    rest = len(lines) - _FAULTS
+    more = [Text(f"and {rest} more: `rsvpd check` has all", style="bright_black")] if rest > 0 else []
+    return [*(Text(line, style=style) for line in lines[:_FAULTS]), *more]
 
 
 def show_processes(rows: Sequence[Process], nobodys: int, to: Console) -> None:
@@ -147,7 +172,8 @@ def show_processes(rows: Sequence[Process], nobodys: int, to: Console) -> None:
         since, beat = (f"{moment.astimezone():%Y-%m-%d %H:%M:%S}" for moment in (row.since, row.beat))
         table.add_row(Text(row.host), str(row.pid), stands, str(row.held), since, beat)
     to.print(table)
-    to.print(Text(f"{nobodys} owners are nobody's.", style="red") if nobodys else Text("Every owner is served."))
+    told = f"{nobodys} owner{' is' if nobodys == 1 else 's are'} nobody's."
+    to.print(Text(told, style="red") if nobodys else Text("Every owner is served."))
 
 
 def _moment(moment: datetime | None, zone: tzinfo) -> str:
@@ -179,6 +205,9 @@ def show_replay(
     rows: Sequence[Replayed], count: Count, to: Console, *, policies: Sequence[str], everything: bool
 ) -> None:
     """Print what a replay found: the numbers, the rules that were used, and the decisions asked for."""
+    if not rows:
+        to.print(f"No invitations among {count.mails} mail{'' if count.mails == 1 else 's'}.")
+        return
     to.print(f"{told(count)}.")
     every = [row.ruled for row in rows], [row.other for row in rows if row.other]
     for policy, ruled in zip(policies, every, strict=False):
@@ -235,7 +264,12 @@ def show_case(case: Case, entries: Sequence[Entry], history: Sequence[Event], zo
         if entry.judgement:
             title, came = case.inviter.name or "(no name)", _moment(entry.taken_in, zone)
             to.print(
-                card(entry.judgement, title=title, subtitle=f"{case.name}, {came}", today=_today(case, entry, zone))
+                card(
+                    entry.judgement,
+                    title=title,
+                    subtitle=f"{case.name}, mail {entry.key[:8]}, {came}",
+                    today=_today(case, entry, zone),
+                )
             )
     table = Table(box=SIMPLE, pad_edge=False, show_header=False)
     for event in history:

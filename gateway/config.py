@@ -71,11 +71,11 @@ class Secret(Section):
             folder = os.environ.get("CREDENTIALS_DIRECTORY")
             if folder is None:
                 raise LookupError(f"credential {self.credential}: not started by systemd with LoadCredential=")
-            return SecretStr(Path(folder, self.credential).read_text("utf-8").rstrip("\r\n"))
+            return _in_file(Path(folder, self.credential))
         if self.keyring is not None:
             return SecretStr(self._from_keyring(self.keyring, user))
         assert self.file is not None  # _exactly_one
-        return SecretStr(self.file.read_text("utf-8").rstrip("\r\n"))
+        return _in_file(self.file)
 
     @staticmethod
     def _from_command(command: str | list[str]) -> str:
@@ -107,6 +107,13 @@ class Secret(Section):
         if found is None:
             raise LookupError(f"keyring: nothing there yet; store it with: keyring set {service} {user}")
         return found
+
+
+def _in_file(path: Path) -> SecretStr:
+    try:
+        return SecretStr(path.read_text("utf-8").rstrip("\r\n"))
+    except OSError as exc:
+        raise OSError(f"{path} cannot be read ({exc.strerror})") from None
 
 
 class OAuthClient(Section):
@@ -305,9 +312,16 @@ class Delivery(Section):
 
 class Digest(Section):
     day: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = "mon"
-    time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "08:00"
+    time: str = "08:00"
     to: MailAddress | None = None
     empty: Literal["send", "skip"] = "send"
+
+    @field_validator("time")
+    @classmethod
+    def _of_the_day(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError('write a time like "08:00"')
+        return value
 
 
 class JournalSettings(Section):
@@ -332,6 +346,15 @@ class Config(Section):
     journal: JournalSettings = JournalSettings()
     path: Path | None = Field(default=None, exclude=True)
     """The file these settings came from."""
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """The files in which something stands that is for nobody else to read."""
+        accounts = [account for account in (self.imap, self.smtp) if account]
+        clients = [account.oauth_client for account in accounts if account.oauth_client]
+        places = [place for place in (*self.evidence.contacts, *self.evidence.calendars) if isinstance(place, Dav)]
+        secrets = [*(one.password for one in (*accounts, *places)), *(client.secret for client in clients)]
+        return tuple(dict.fromkeys(secret.file for secret in secrets if secret and secret.file))
 
     @property
     def folders(self) -> Folders:
@@ -368,28 +391,72 @@ def read(text: str, path: Path) -> Config:
     try:
         return Config.model_validate({**table, "path": path}, context={"folder": path.parent.absolute()})
     except ValidationError as exc:
-        faults = tuple(_fault(error, text) for error in exc.errors(include_url=False))
+        errors = exc.errors(include_url=False)
+        faults = [_fault(error, text) for error in errors if not _of_another_kind(error)]
         raise BadConfig(str(path), tuple(dict.fromkeys(faults))) from None
+
+
+# What is to be written instead, by pydantic's name of the fault.
+_WRITE = {
+    "string_type": "a text in quotes",
+    "string_too_short": "something; it is empty",
+    "path_type": "a path in quotes",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+    "tuple_type": "a list, like [...]",
+    "list_type": "a list, like [...]",
+}
+_MEMBER = re.compile(r"<[\w.]+: (?P<value>'[^']*')>")  # of an enumeration, as pydantic shows it
 
 
 def _fault(error: Any, text: str) -> str:
     """One fault as a sentence: where, what, and what to do about it."""
-    where = tuple(part for part in error["loc"] if not _names_a_type(part))
+    unknown, loc = error["type"] == "extra_forbidden", error["loc"]
+    where = tuple(part for part in loc if not _names_a_kind(part) or (unknown and part is loc[-1]))
     key = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
     line = line_of(where, text)
     place = f"line {line}: {key}" if line else key
-    if error["type"] == "extra_forbidden":
+    if unknown:
         near = difflib.get_close_matches(str(where[-1]), _keys_beside(where), 1, cutoff=0.5)
         return f"{place}: unknown" + (f", did you mean {near[0]}?" if near else "")
     if error["type"] == "missing":
         return f"{place}: missing"
-    message: str = error["msg"]
-    return f"{place}: {message.removeprefix('Value error, ')}"
+    return f"{place}: {_instead(error, where)}"
 
 
-def _names_a_type(part: object) -> bool:
-    # In a union pydantic puts the branch it tried into the path of the error.
-    return part in ("Dav", "function-after[_beside_the_file(), path]", "path") and part != "path"
+def _instead(error: Any, where: tuple[str | int, ...]) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    match where:
+        case ("rule" | "group" as table,) | ("rule" | "group" as table, int()):
+            return f"write each as a table of its own, below [[{table}]]"
+    if kind in ("model_type", "dict_type"):
+        return f"write a table, below [{where[0]}]" if len(where) == 1 else "write a table, like { ... }"
+    if kind not in _WRITE:
+        message: str = error["msg"]
+        return message.removeprefix("Value error, ")
+    expected = _MEMBER.sub(r"\g<value>", str(context.get("expected", "")))
+    near = difflib.get_close_matches(str(error["input"]), re.findall("'([^']*)'", expected), 1)
+    told = _WRITE[kind].format(**{**context, "expected": expected})
+    return f"write {told}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+# In a union pydantic puts the branch it tried into the path of the error, and tells of each.
+def _names_a_kind(part: object) -> bool:
+    return part in ("Dav", "str", "list[str]") or (isinstance(part, str) and part.startswith("function-"))
+
+
+def _of_another_kind(error: Any) -> bool:
+    """Whether it tells why a value is not what it was not meant to be."""
+    kind, loc = error["type"], error["loc"]
+    is_table = isinstance(error["input"], dict)
+    return (kind == "path_type" and is_table) or (kind == "model_type" and "Dav" in loc) or "list[str]" in loc
 
 
 def _keys_beside(where: tuple[str | int, ...]) -> list[str]:

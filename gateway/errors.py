@@ -29,11 +29,15 @@ class BadConfig(RsvpdError):
 
 
 class NotWritten(RsvpdError):
-    """The first file of an owner was not written, and nothing that was there has changed."""
+    """The first file of an owner, or what the demo leaves, was not written; nothing that was there has changed."""
 
 
 class BadTemplate(RsvpdError):
-    """A reply template that cannot be rendered or may not be sent."""
+    """A reply template that cannot be rendered or may not be sent; `reply` is what a policy calls it, where known."""
+
+    def __init__(self, why: str, *, reply: str | None = None) -> None:
+        super().__init__(why)
+        self.reply = reply
 
 
 class BadSource(RsvpdError):

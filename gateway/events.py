@@ -11,12 +11,15 @@ OWNER: ContextVar[str] = ContextVar("owner", default="")  # whose round a line o
 class LogEvent(StrEnum):
     """What a line of the log is about; docs/operations.md says what to do about each."""
 
+    STARTED = "started"  # the service is ready, and looks after so many owners
+    STOPPED = "stopped"  # it ended in good order, with no round cut off
     SERVED = "served"  # an owner is looked after from now on
     NOT_SERVED = "not-served"  # an owner is not, for a fault of the file or the journal
     RELEASED = "released"  # an owner is no more, since the file is gone
     SHARES = "shares"  # owners came from, or went to, another process; or the database that says whose they are is away
     RELOADED = "reloaded"  # the files were read again
     REFUSED_SETTINGS = "refused-settings"  # a changed file, or all, is not gone by
+    EXPOSED = "exposed"  # others can read a file with a password
     LISTENING = "listening"  # a mail server may hand mail over
     NOT_LISTENING = "not-listening"  # it cannot, for the address is not free; tried again every minute
     AWAY = "away"  # a round failed: mailbox or journal cannot be used

@@ -26,6 +26,10 @@ class Lines(logging.Formatter):
         super().__init__("%(message)s")
         self._to_journal = to_journal
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """The words of a record in one line, also of a fault that has several, as it stands on a terminal."""
+        return "; ".join(super().formatMessage(record).splitlines())
+
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
         if record.levelno <= logging.INFO:

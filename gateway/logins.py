@@ -89,10 +89,13 @@ class _Access:
         return f"run: rsvpd login {f'postgresql://...#{self.config.owner}' if shared else self.config.path}"
 
     def client(self) -> Client:
-        """The app; OSError or LookupError when its secret is not where it should be."""
+        """The app; LookupError when its secret is not where it should be."""
         client = self.account.oauth_client
         assert client is not None  # gateway.config sees to it
-        return Client(client.id, client.secret.read(client.id) if client.secret else None)
+        try:
+            return Client(client.id, client.secret.read(client.id) if client.secret else None)
+        except (OSError, LookupError) as exc:
+            raise LookupError(f"the secret of your app: {exc}; docs/logins.md says where it comes from") from None
 
     def trouble(self, now: datetime) -> str | None:
         try:
@@ -195,7 +198,7 @@ class _AccessToken:
         try:
             return action(self._secret)
         except (MailboxFailed, SendFailed) as exc:
-            if remembered is None or remembered is not self._tokens or not _was_refused(exc):
+            if remembered is None or remembered is not self._tokens or not was_refused(exc):
                 raise
         # It may have been taken back before its end; a fresh one that is refused, too, is not the token's fault.
         self._tokens = None
@@ -216,7 +219,8 @@ class _AccessToken:
             self._warned = now.date()
 
 
-def _was_refused(exc: MailboxFailed | SendFailed) -> bool:
+def was_refused(exc: MailboxFailed | SendFailed) -> bool:
+    """Whether a mail server does not take the password or the token, as far as what it says can be told apart."""
     return exc.permanent and (isinstance(exc, MailboxFailed) or exc.setup)
 
 

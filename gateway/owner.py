@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.config import Config, Imap, Smtp
-from gateway.errors import BadConfig, BadSource, JournalFailed
+from gateway.config import Config, Imap, Smtp, line_of
+from gateway.errors import BadConfig, BadPolicy, BadSource, BadTemplate, JournalFailed
 from gateway.evidence import gather
 from gateway.mail import LARGEST
 from gateway.model import Acquaintance, Dossier, Limits, Mail, Mailbox, Note, Person, Provenance, Standing
@@ -90,15 +90,18 @@ def people_of(journal: Journal) -> PeopleIndex:
 
 
 def policy_of(config: Config) -> Policy:
-    """The owner's policy, compiled."""
-    return compile_policy(
-        config.policy,
-        config.rule,
-        institutions=config.me.institution,
-        own=frozenset(config.me.addresses),
-        elsewhere=frozenset(_elsewhere(config)),
-        groups=config.group,
-    )
+    """The owner's policy, compiled; BadConfig when the rows of the file are none."""
+    try:
+        return compile_policy(
+            config.policy,
+            config.rule,
+            institutions=config.me.institution,
+            own=frozenset(config.me.addresses),
+            elsewhere=frozenset(_elsewhere(config)),
+            groups=config.group,
+        )
+    except BadPolicy as exc:
+        raise BadConfig(str(config.path), (str(exc),)) from None
 
 
 def _elsewhere(config: Config) -> Iterator[str]:
@@ -122,6 +125,22 @@ def replies_of(config: Config, policy: Policy) -> Replies:
         answer_in=config.policy.answer_in,
     )
     return Replies(voice, policy, config.path.parent / "replies" if config.path else None)
+
+
+def check_templates(config: Config, owner: Owner) -> None:
+    """Render every template that the policy uses; BadConfig names the line of the file that asks for one at fault."""
+    try:
+        owner.check_templates()
+    except BadTemplate as exc:
+        asking = [("rule", number, "reply") for number, rule in enumerate(config.rule) if rule.reply == exc.reply]
+        raise BadConfig(str(config.path), (placed(config, asking[0] if asking else (), str(exc)),)) from None
+
+
+def placed(config: Config, where: tuple[str | int, ...], what: str) -> str:
+    """What is said of a place in an owner's file, with its line where that can be told."""
+    text = config.path.read_text("utf-8") if config.path and config.path.is_file() else ""
+    line = line_of(where, text) if where else None
+    return f"line {line}: {what}" if line else what
 
 
 def _owner(config: Config, index: Index, *, secret: bytes) -> Owner:

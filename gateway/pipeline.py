@@ -279,10 +279,11 @@ def _conclude(read: _Read, owner: Owner, journal: Journal, docket: Docket, now: 
         policy=owner.policy_fingerprint,
         letter_id=letter_id(owner.secret, entry.key, owner.sender.domain),
     )
-    docket.judged(entry, judgement, account(judgement, None), ruling, now)
+    case = docket.judged(entry, judgement, account(judgement, None), ruling, now)
     decision, network = judgement.decision, judgement.findings.notification.network if judgement.findings else "-"
     return {
         "entry": entry.key[:8],
+        "case": case,
         "network": network,
         "verdict": decision.verdict,
         "rule": decision.rule,
@@ -312,7 +313,8 @@ def _hear_of_bounces(mail: Mail, journal: Journal, now: datetime) -> None:
         came_back = journal.bounced(message_id, now)
         if came_back is None:
             continue
-        log.warning("%s came back", came_back.key[:8], extra=LogEvent.BOUNCED.of(entry=came_back.key[:8]))
+        told = LogEvent.BOUNCED.of(entry=came_back.key[:8], case=came_back.case)
+        log.warning("%s came back", came_back.key[:8], extra=told)
         if journal.bounces_since(now - timedelta(days=1)) >= BREAKER and not journal.fact(PAUSED):
             journal.set_fact(PAUSED, f"{now.isoformat()} {BREAKER} answers came back within a day")
             log.error("sending is paused: %d answers came back within a day", BREAKER, extra=LogEvent.PAUSED.of())
@@ -350,7 +352,7 @@ def judge_again(entry: Entry, owner: Owner, journal: Journal, now: datetime) -> 
     verdict = judgement.decision.verdict
     why = f"{before['verdict']} -> {verdict} (rule {judgement.decision.rule})"
     if journal.judged_again(entry, verdict, told, ruling, why, now):
-        log.info("%s moved: %s", entry.key[:8], why, extra=LogEvent.MOVED.of(entry=entry.key[:8]))
+        log.info("%s moved: %s", entry.key[:8], why, extra=LogEvent.MOVED.of(entry=entry.key[:8], case=entry.case))
 
 
 def rule_on(judgement: Judgement, continues: str | None, date: datetime | None, owner: Owner, now: datetime) -> Ruling:
@@ -395,7 +397,8 @@ def deliver(entry: Entry, owner: Owner, journal: Journal, post: Post, clock: Cal
         state = State.DUE if denied.until else State.CLOSED
         # An entry that is no longer due has an outcome already, the owner's or another sender's.
         journal.settle(entry, state, clock(), why=denied.why, not_before=denied.until, only_from=(State.DUE,))
-        log.info("%s not sent: %s", entry.key[:8], denied.why, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
+        told = LogEvent.DELIVERY.of(entry=entry.key[:8], case=entry.case)
+        log.info("%s not sent: %s", entry.key[:8], denied.why, extra=told)
         return state
     try:
         message = letter(entry, reply, owner, when)
@@ -441,7 +444,7 @@ def _end(
 ) -> State:
     journal.settle(entry, state, now, why=why, not_before=not_before)
     failed = state in (State.UNCERTAIN, State.REFUSED)
-    told = (LogEvent.UNDELIVERED if failed else LogEvent.DELIVERY).of(entry=entry.key[:8], state=state)
+    told = (LogEvent.UNDELIVERED if failed else LogEvent.DELIVERY).of(entry=entry.key[:8], case=entry.case, state=state)
     log.log(
         logging.WARNING if failed else logging.INFO,
         "%s %s",

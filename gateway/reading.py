@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.archive import mails
+from gateway.archive import Skip, mails
 from gateway.cases import INVITES, Cases
 from gateway.errors import Ambiguous, DnsAway, Unreadable
 from gateway.mail import parse
@@ -31,10 +31,10 @@ class Reader:
     owner: Owner
     cases: Cases = field(default_factory=Cases)
 
-    def read(self, paths: Iterable[Path]) -> Iterator[Reading]:
+    def read(self, paths: Iterable[Path], skip: Skip) -> Iterator[Reading]:
         """A reading for each mail, in order; a mail that cannot be judged is one for the owner to look at."""
         for path in paths:
-            for file, raw in mails(path):
+            for file, raw in mails(path, skip):
                 yield self.read_one(file, raw)
 
     def read_one(self, file: str, raw: bytes) -> Reading:

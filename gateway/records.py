@@ -137,7 +137,8 @@ class Records:
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
             fresh = False
             count = start + len(part)
-            log.info("%s: %d mails of %r read", self.config.owner, count, folder, extra=LogEvent.READ.of())
+            mails = f"{count} mail{'' if count == 1 else 's'}"
+            log.info("%s: %s of %r read", self.config.owner, mails, folder, extra=LogEvent.READ.of())
 
     def _answers(self, blocks: Iterable[bytes], mine: Mine, folder: str) -> Iterator[Acquaintance]:
         """Who answered a reply of ours: that is interaction, however the reply ended."""

@@ -153,8 +153,11 @@ class Replies:
     def check(self) -> None:
         """Render every template the policy uses, with a name and without; BadTemplate names the first fault."""
         for name in self.used():
-            for language in self.languages(name):
-                self.sample(name, language)
+            try:
+                for language in self.languages(name):
+                    self.sample(name, language)
+            except BadTemplate as exc:
+                raise BadTemplate(str(exc), reply=name) from None
 
     def used(self) -> tuple[str, ...]:
         """The replies that the policy gives."""

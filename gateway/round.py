@@ -258,7 +258,7 @@ class Round:
         """Put right what a round left half done, if the program or the journal failed under it."""
         self._began = self.journal.begin(self.clock())
         for entry in self.journal.recover(self.clock()):
-            told = LogEvent.INTERRUPTED.of(entry=entry.key[:8])
+            told = LogEvent.INTERRUPTED.of(entry=entry.key[:8], case=entry.case)
             log.warning("%s was %s when it was interrupted", entry.key[:8], entry.state, extra=told)
         self.journal.policies.keep(self.owner.policy_fingerprint, self.owner.policy.text, self.clock())
 
@@ -395,7 +395,8 @@ class Round:
                 return False
             if session and self.filing.went_out(session, entry):
                 self.journal.settle(entry, State.CLOSED, now, why=ANSWERED, only_from=(State.DUE,))
-                log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=LogEvent.DELIVERY.of(entry=entry.key[:8]))
+                told = LogEvent.DELIVERY.of(entry=entry.key[:8], case=entry.case)
+                log.warning("%s not sent: %s", entry.key[:8], ANSWERED, extra=told)
             elif deliver(entry, self.owner, self.journal, self._post, self.clock) is State.DUE:
                 return False
         return True

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -48,6 +49,7 @@ log = logging.getLogger(__name__)
 TICK = 60  # seconds between looks at what is due by the clock
 AGAIN = 5  # ticks between tries to serve an owner whose journal could not be opened
 TOGETHER = 20  # owners taken from the table that are made ready in one go
+NAMED = 5  # owners that the line about a start names one by one
 HEARTBEAT = 300  # seconds between signs of life to the operator's URL
 BEAT = 10.0  # seconds between looks at the rounds under way
 # Seconds without a step. Nothing that is in order waits longer than for a mail server's word after the final dot.
@@ -97,6 +99,8 @@ class Service:
             self._open_doors()
             heap.settle()
             systemd.notify("READY=1", f"STATUS={self.status}")
+            told = LogEvent.STARTED.of(version=version("rsvpd"), owners=len(self.watches))
+            log.info("rsvpd %s serves %s", version("rsvpd"), self._whom, extra=told)
             while not self._stopping.is_set():
                 self._start_rounds()
                 self._wait(self._turns.wait(time.monotonic()))
@@ -113,6 +117,7 @@ class Service:
                 watch.end()
             if self.sharing:
                 self.sharing.close()
+        log.info("rsvpd stopped, and no round was cut off", extra=LogEvent.STOPPED.of())
 
     # What others ask of the loop
 
@@ -164,12 +169,20 @@ class Service:
     def status(self) -> str:
         """How things stand, in a line."""
         away = sum(watch.blind_since is not None for watch in self.watches)
-        parts = [f"{len(self.watches)} owners served", f"{away} of them cannot be reached" if away else ""]
+        parts = [f"{_owners(len(self.watches))} served", f"{away} of them cannot be reached" if away else ""]
         served = {watch.name for watch in self.watches}
         absent, refused = sorted(self.faults.keys() - served), sorted(self.faults.keys() & served)
         parts += [f"not served: {', '.join(absent)}" if absent else ""]
         parts += [f"changed file not taken: {', '.join(refused)}" if refused else ""]
         return "; ".join(part for part in parts if part)
+
+    @property
+    def _whom(self) -> str:
+        """Who is looked after, by name and mode where they are few."""
+        if self.sharing:
+            return "its share of the owners in the database"
+        named = [f"{watch.name} ({watch.round.config.delivery.mode})" for watch in self.watches[:NAMED]]
+        return _owners(len(self.watches)) + (f": {', '.join(named)}" if 0 < len(self.watches) <= NAMED else "")
 
     def _wish(self, wish: Callable[[], None]) -> None:
         self._wishes.append(wish)
@@ -510,6 +523,10 @@ class Service:
             self._turns.wake(watch)
 
 
+def _owners(number: int) -> str:
+    return f"{number:,} owner{'' if number == 1 else 's'}"
+
+
 def _terms(work: Round) -> tuple[Lmtp | None, frozenset[str]]:
     """What a door depends on: where it is, and whom it takes mail for."""
     return work.config.lmtp, frozenset(address.lower() for address in work.config.me.addresses)
@@ -523,7 +540,7 @@ def heed_signals(service: Service) -> None:
 
 
 def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: Heartbeat | None = None) -> None:
-    """Serve the owners of a roster until a signal ends it; the first fault when none can be served.
+    """Serve the owners of a roster until a signal ends it; when none can be served, the last fault, the others told.
 
     `metrics` is where numbers can be asked for, `heartbeat` where signs of life are sent; ListenFailed when the first
     cannot be.
@@ -532,10 +549,11 @@ def serve(roster: Roster, *, metrics: tuple[str, int] | None = None, heartbeat: 
     configs, unread = roster.read()
     prepared = prepare(configs, {})
     faults = {**unread, **prepared.faults}
-    if not prepared.watches:
-        raise next(iter(faults.values()))
+    last = None if prepared.watches else faults.popitem()[1]  # with nobody to serve, the program ends with it
     for owner, fault in faults.items():
         log.error("%s is not served: %s", owner, fault, extra=LogEvent.NOT_SERVED.of(owner=owner))
+    if last:
+        raise last
     service = Service(list(prepared.watches.values()), roster, faults, prepared.untried, heartbeat)
     _run(service, metrics)
 

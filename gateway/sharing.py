@@ -244,7 +244,8 @@ class Sharing:
                 break
             with self._guard:
                 self._held.update({holding.owner: holding for holding, _ in taken})
-            log.info("%d owners taken", len(taken), extra=LogEvent.SHARES.of(taken=len(taken)))
+            plural = "" if len(taken) == 1 else "s"
+            log.info("%d owner%s taken", len(taken), plural, extra=LogEvent.SHARES.of(taken=len(taken)))
             files = [file for _, file in taken]
             self._tell_of(files)
             told |= {file.name: file.revision for file in files}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.journal import Journal
 
 _JOURNAL = "journal.sqlite"
+_NO_FOLDER = (FileNotFoundError, NotADirectoryError)
 _WORD = 120  # bytes of what a lock says: five numbers
 
 
@@ -86,7 +87,7 @@ def is_served(config: Config) -> bool:
     """Whether a service looks after this owner, on this host."""
     try:
         descriptor = os.open(folder_of(config) / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except _NO_FOLDER:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -109,7 +110,7 @@ def secret_of(journal: Journal) -> bytes:
 def ring(config: Config) -> None:
     """Tell the service that somebody else may have written to the owner's journal."""
     bell = folder_of(config) / "bell"
-    with suppress(FileNotFoundError):  # no folder, no service
+    with suppress(*_NO_FOLDER):  # no service
         os.close(os.open(bell, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         os.utime(bell)
 
@@ -118,7 +119,7 @@ def rung(config: Config) -> int:
     """When ring() was last called, in nanoseconds; 0 when it never was."""
     try:
         return (folder_of(config) / "bell").stat().st_mtime_ns
-    except FileNotFoundError:
+    except _NO_FOLDER:
         return 0
 
 

@@ -13,8 +13,10 @@ from gateway.journal import Journal
 from gateway.model import State
 from gateway.pipeline import FAULTY, PAUSED
 from gateway.presence import Presence, presence_of
-from gateway.review import rhythm_of
+from gateway.review import listed, rhythm_of
 from gateway.state import is_served, journal_at_hand
+
+COUNTED = 100  # cases that wait for the owner; how many more there are helps nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Status:
     last_mail: datetime | None = None
     last_decision: datetime | None = None
     queue: dict[State, int] = field(default_factory=dict)
+    for_you: int = 0  # cases that wait for the owner, COUNTED at most
     next_summary: datetime | None = None
     mode: str = ""
     paused: bool = False
@@ -52,6 +55,13 @@ class Status:
             return f"away: {self.presence.why}"
         return "connected"
 
+    @property
+    def waits(self) -> str:
+        """How many cases wait for the owner, and where they are."""
+        if not self.for_you:
+            return "nothing"
+        return f"{self.for_you}{' or more' if self.for_you == COUNTED else ''} (`rsvpd list`)"
+
     def as_json(self) -> dict[str, Any]:
         """The same for programs; moments are in ISO 8601."""
         return {
@@ -66,6 +76,7 @@ class Status:
             "last_mail": _iso(self.last_mail),
             "last_decision": _iso(self.last_decision),
             "queue": {str(state): number for state, number in self.queue.items()},
+            "for_you": self.for_you,
             "next_summary": _iso(self.next_summary),
             "blind": [{"sense": str(one.sense), "since": _iso(one.since), "why": one.why} for one in self.blind],
         }
@@ -97,6 +108,7 @@ def _with_journal(found: Status, journal: Journal) -> Status:
         last_mail=last_mail,
         last_decision=last_decision,
         queue=journal.queue(),
+        for_you=len(listed(journal, COUNTED)),
         next_summary=found.next_summary,
         mode=found.mode,
         paused=journal.fact(PAUSED) is not None,

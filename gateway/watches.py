@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -11,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.config import Config
-from gateway.errors import BadConfig, BadTemplate, JournalFailed, LeaseLost, MailboxFailed, RsvpdError
+from gateway.errors import BadConfig, JournalFailed, LeaseLost, MailboxFailed, RsvpdError
+from gateway.events import LogEvent
 from gateway.filing import Filing
 from gateway.imap import Session
 from gateway.journal import Journal
 from gateway.moves import Moves
-from gateway.owner import connect_of, for_service, people_of, post_of
+from gateway.owner import check_templates, connect_of, for_service, people_of, post_of
+from gateway.ownership import why_not_secret
 from gateway.pipeline import FAULTY, Post
 from gateway.records import Records
 from gateway.roster import Roster
@@ -28,6 +31,8 @@ from gateway.upkeep import Upkeep
 if TYPE_CHECKING:  # with all of PostgreSQL, and of a mail server: most owners need neither
     from gateway.lmtp import Listener
     from gateway.sharing import Stake
+
+log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -66,7 +71,7 @@ class Watch:
 
 
 def watch(config: Config, take: Callable[[Config], Lock | Stake] = Lock.take) -> Watch:
-    """A watch over the mailbox of a file's owner; BadConfig, BadTemplate or JournalFailed when it cannot be.
+    """A watch over the mailbox of a file's owner; BadConfig or JournalFailed when it cannot be.
 
     `take` is what makes sure that nobody else looks after them.
     """
@@ -112,14 +117,24 @@ def server_of(config: Config) -> str:
     return f"{config.imap.host}:{config.imap.port}" if config.imap else ""
 
 
+def _warn_of_secrets(config: Config) -> None:
+    """Tell of each file with a secret that others can read; it may be known already, which no refusal would mend."""
+    for file in config.secret_files:
+        with suppress(OSError):  # whoever needs it tells of one that cannot be read
+            if why_not := why_not_secret(file):
+                told = LogEvent.EXPOSED.of(owner=config.owner)
+                log.warning("%s: %s %s", config.owner, file, why_not, extra=told)
+
+
 def _no_mailbox() -> Session:
     """For an owner whose mail is handed over; their rounds do without."""
     raise MailboxFailed("there is no [imap]", permanent=True)
 
 
 def _round(config: Config, journal: Journal, lock: Lock | Stake) -> Round:
+    _warn_of_secrets(config)
     owner = for_service(config, journal)
-    owner.check_templates()
+    check_templates(config, owner)
     journal.rest()
     steps, filing = Steps(), Filing(config, owner, journal, now)
     return Round(
@@ -162,7 +177,7 @@ def prepare(
                 prepared.watches[owner] = watch(config, take)
         except LeaseLost:
             continue  # another process sees to them by now
-        except (BadConfig, BadTemplate) as exc:
+        except BadConfig as exc:
             prepared.faults[owner] = exc
         except JournalFailed as exc:
             prepared.faults[owner] = exc

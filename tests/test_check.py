@@ -108,6 +108,20 @@ def test_a_state_folder_that_others_can_read_is_a_fault(owner: Owner) -> None:
     assert of("state", findings)[0] == (FAULT, f"{folder} others may read it (mode 755); chmod 700 it")
 
 
+@pytest.mark.parametrize(
+    ("url", "holds"), [("", "the journal"), ('[journal]\nurl = "postgresql:///rsvpd"\n', "the lock")]
+)
+def test_a_state_folder_that_is_not_there_yet_is_told_with_what_it_will_hold(
+    url: str, holds: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    (tmp_path / "ada.toml").write_text(url)
+
+    ((outcome, told),) = of("state", list(host(load(tmp_path / "ada.toml"))))
+
+    assert (outcome, told) == (GOOD, f"{tmp_path}/state/ada is made at the first start, for {holds}")
+
+
 @pytest.mark.parametrize(("megabytes", "outcome"), [(49, FAULT), (51, NOTE), (499, NOTE), (501, GOOD)])
 def test_little_space_is_told_before_it_is_too_little(megabytes: int, outcome: Outcome) -> None:
     assert space(megabytes * 1024 * 1024, Path("/state")).outcome is outcome

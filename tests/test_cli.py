@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.policy
 import email.utils
 import json
+import os
 import subprocess
 import sys
 import unicodedata
@@ -15,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from gateway.check.finding import Outcome
 from gateway.check.host import runtime
-from gateway.cli import main
+from gateway.cli import hanging, main
 from tests.accounts import accounts
 from tests.certificates import HOST
 from tests.corpus import CORPUS, needs_corpus
@@ -152,6 +153,40 @@ def test_explain_of_a_file_that_is_not_there_says_so(config: Path) -> None:
     assert "nowhere.eml: there is no such file or folder" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["explain", "replay"])
+def test_what_is_no_mail_is_named_and_the_others_are_read(config: Path, tmp_path: Path, command: str) -> None:
+    box = tmp_path / "box"
+    (box / "empty").mkdir(parents=True)
+    mail(box, b"", "a.eml")
+    mail(box, b"\x7fELF\x02\x01\n\x00: \x00", "b.eml")
+    mail(box, b"root:x:0:0:root:/root:/bin/bash\n", "c.eml")
+    (box / "d.eml").symlink_to("/proc/self/mem")  # reading it fails for root, too
+    os.mkfifo(box / "e.eml")
+    mail(box, linkedin("Bob Stranger"), "f.eml")
+
+    result = rsvpd(command, "--config", config, box / "nowhere", box, box / "empty", box / "e.eml")
+
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"rsvpd: {box}/nowhere: there is no such file or folder",
+        f"rsvpd: {box}/a.eml is no mail: it has no header",
+        f"rsvpd: {box}/b.eml is no mail: it has no header",
+        f"rsvpd: {box}/c.eml is no mail: it has no header",
+        f"rsvpd: {box}/d.eml: Input/output error",
+        f"rsvpd: {box}/e.eml is no regular file",
+        f"rsvpd: no mails in {box}/empty",
+        f"rsvpd: {box}/e.eml is no regular file",
+    ]
+    assert "decline" in result.stdout
+
+
+def test_a_mail_that_invites_to_nothing_is_told_with_its_file(config: Path, tmp_path: Path) -> None:
+    result = rsvpd("explain", "--config", config, mail(tmp_path, b"From: bo@example.net\n\nHello\n"))
+
+    assert "ignore  (no subject)  it is not a notification" in result.stdout
+    assert str(tmp_path / "mail.eml") in result.stdout.replace("\n", "").replace(" ", "")
+
+
 def test_a_source_that_cannot_be_read_is_named_and_the_mail_is_judged(config: Path, tmp_path: Path) -> None:
     config.write_text(config.read_text().replace("book.vcf", "lost.vcf"))
 
@@ -170,6 +205,26 @@ def test_a_faulty_file_ends_with_78_and_names_every_fault(config: Path) -> None:
     assert result.exit_code == 78
     assert "line 2: me.nmae: unknown, did you mean name?" in result.stderr
     assert "line 4: imap.usr: unknown, did you mean user?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (["mine"], ": line 11: there is no reply 'nosuchthing'; there are "),
+        (["mine", "mine"], ": two rules are called 'mine'"),
+    ],
+)
+def test_a_fault_of_the_policy_is_one_of_the_file_and_is_told_with_its_place(
+    config: Path, command: str, rows: list[str], told: str
+) -> None:
+    row = '[[rule]]\nname = "{}"\nverdict = "decline"\nreply = "nosuchthing"\n'
+    config.write_text(config.read_text() + "".join(row.format(name) for name in rows))
+
+    result = rsvpd(command, config)
+
+    assert result.exit_code == 78
+    assert f"{config}{told}" in result.output
 
 
 def with_servers(config: Path, dovecot: Dovecot, smtp: SmtpServer, login: Login) -> None:
@@ -273,6 +328,44 @@ def test_every_command_explains_itself(command: str) -> None:
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) > 5
+
+
+def narrow(*arguments: str) -> list[str]:
+    """The lines of a help as a terminal of 80 columns shows them."""
+    environment = {**os.environ, "COLUMNS": "80"}
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", *arguments, "--help"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_every_command_is_summed_up_in_a_line_that_is_not_cut_off() -> None:
+    lines = narrow()
+
+    summaries = [line[11:] for line in lines[lines.index("Commands:") + 1 :]]
+    assert len(summaries) == len(main.commands)
+    assert [summary for summary in summaries if len(summary) > 55 or summary.endswith("...")] == []
+
+
+def test_examples_of_the_help_fit_a_terminal() -> None:
+    assert [line for line in narrow("init") if len(line) > 80] == []
+
+
+def test_the_help_names_the_variable_of_the_environment_that_names_your_file() -> None:
+    assert "RSVPD_CONFIG" in rsvpd("list", "--help").output
+
+
+@pytest.mark.parametrize(("command", "meant"), [("list", True), ("pause", True), ("run", False)])
+def test_a_file_where_an_option_is_wanted_is_told_by_what_name(command: str, meant: bool) -> None:
+    result = rsvpd(command, *([] if meant else ["--verbos"]), "me.toml")
+
+    assert result.exit_code == 2
+    assert ("did you mean --config me.toml?" in result.output) is meant
+
+
+def test_a_long_finding_goes_on_below_its_beginning() -> None:
+    assert hanging("a word and " * 8 + "end", 22, 80) == (
+        f"a word and a word and a word and a word and a word and a\n{' ' * 22}word and a word and a word and end"
+    )
+    assert hanging("a word and " * 20, 22, None) == "a word and " * 20
 
 
 HEAVY = {"sqlalchemy", "imapclient", "smtplib", "dns", "dkim", "icalendar", "apscheduler"}

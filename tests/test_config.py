@@ -1,3 +1,4 @@
+import re
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -83,6 +84,44 @@ window = "30"
     assert not any("hunter2" in fault for fault in found)
 
 
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[digest]\ntime = "8:00"', 'line 2: digest.time: write a time like "08:00"'),
+        ("[digest]\ntime = 08:00:00", "line 2: digest.time: write a text in quotes"),
+        ('[digest]\nday = "monday"', "line 2: digest.day: write 'mon', 'tue', 'wed', 'thu', 'fri', 'sat' or 'sun'"),
+        (
+            '[delivery]\nmode = "sent"',
+            "line 2: delivery.mode: write 'observe', 'draft' or 'send'; did you mean 'send'?",
+        ),
+        ("[delivery]\nper_hour = 0", "line 2: delivery.per_hour: write 1 or more"),
+        ("[delivery]\nper_day = 1.5", "line 2: delivery.per_day: write a whole number"),
+        ('[imap]\nport = "abc"', "line 2: imap.port: write a whole number"),
+        ("[imap]\nport = 70000", "line 2: imap.port: write 65535 or less"),
+        ("[imap]\npassword = 5", "line 2: imap.password: write a table, like { ... }"),
+        ("[imap]\npassword = { command = 5 }", "line 2: imap.password.command: write a text in quotes"),
+        ("[imap]\nstr = 5", "line 2: imap.str: unknown"),
+        ("imap = 5", "line 1: imap: write a table, below [imap]"),
+        ("me = { name = 3 }", "line 1: me.name: write a text in quotes"),
+        ("[me]\ntopics = 5", "line 2: me.topics: write a list, like [...]"),
+        ('[policy]\nstrict = "perhaps"', "line 2: policy.strict: write true or false"),
+        (
+            '[policy]\nknown_default = "decline"',
+            "line 2: policy.known_default: write 'accept-candidate' or 'needs-human'",
+        ),
+        ('[rule]\nname = "x"', "line 1: rule: write each as a table of its own, below [[rule]]"),
+        ('[[rule]]\nname = ""\nverdict = "decline"', "line 2: rule.1.name: write something; it is empty"),
+        ("[evidence]\ncontacts = [1]", "line 2: evidence.contacts.1: write a path in quotes"),
+        ("[evidence]\ncontacts = [{ url = 1 }]", "line 2: evidence.contacts.1.url: write a text in quotes"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told_what_to_write_instead(text: str, fault: str, tmp_path: Path) -> None:
+    told = faults(tmp_path, text)
+
+    assert [one for one in told if one.startswith(fault)], told
+    assert not [one for one in told if re.search(r"Input|should|valid|function-|Dav", one)]
+
+
 def test_a_folder_that_would_mean_two_decisions_is_a_fault(tmp_path: Path) -> None:
     account = '[imap]\nhost = "h"\nuser = "u"\npassword = { env = "P" }\n[imap.folders]\n'
 
@@ -159,6 +198,14 @@ def test_a_secret_is_read_from_where_it_stands_and_never_shown(
 def test_a_secret_that_is_not_there_says_where_it_should_have_been() -> None:
     with pytest.raises(LookupError, match="RSVPD_NOT_SET is not set"):
         Secret(env="RSVPD_NOT_SET").read("ada")
+
+
+def test_a_file_or_credential_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    for secret in (Secret(file=tmp_path / "gone"), Secret(credential="gone")):
+        with pytest.raises(OSError, match=rf"^{tmp_path}/gone cannot be read \(No such file or directory\)$"):
+            secret.read("ada")
 
 
 class Wallet(KeyringBackend):

@@ -13,9 +13,11 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import SecretStr
 
 from gateway.background import Background
+from gateway.cli import main
 from gateway.config import Imap, Secret
 from gateway.demo import samples
 from gateway.demo.certificate import HOST, make
@@ -77,6 +79,13 @@ def logged_in(imap: EmbeddedImap, ca_file: Path | None, password: str = PASSWORD
         yield session
     finally:
         session.close()
+
+
+@pytest.mark.parametrize("keep", ["/proc/x", "/proc/x/deeper"])
+def test_a_place_where_nothing_can_be_left_is_named(keep: str) -> None:
+    done = CliRunner().invoke(main, ["demo", "--keep", keep])
+
+    assert (done.exit_code, done.output.startswith(f"rsvpd: {keep}: no folder can be made there (")) == (1, True)
 
 
 def test_the_embedded_server_keeps_keywords_when_a_mail_is_moved(imap: EmbeddedImap, tls: Certified) -> None:

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import socket
 import ssl
 import subprocess
@@ -36,7 +37,7 @@ from gateway.init.surroundings import full_name, language, timezone
 from gateway.rules import preset_names, preset_summary
 from tests.certificates import HOST, Certificate
 from tests.notifications import MX, ordinary
-from tests.servers import Dovecot, running
+from tests.servers import Dovecot, free_port, running
 from tests.submission import Login, SmtpServer
 from tests.test_check import taken_in, without_forged_lines
 from tests.test_dns import Answer, name_server
@@ -383,6 +384,21 @@ def test_nothing_is_written_when_the_login_is_refused(servers: tuple[Login, list
     assert not (tmp_path / "ada.toml").exists()
 
 
+def test_a_server_that_speaks_tls_from_the_first_byte_at_a_port_of_its_own_is_logged_in_at(
+    servers: tuple[Login, list[object]], dovecot: Dovecot, tmp_path: Path
+) -> None:
+    _, options = servers
+    places = [f"{HOST}:{dovecot.imaps_port}" if place == f"{HOST}:{dovecot.imap_port}" else place for place in options]
+
+    result = rsvpd("init", *places, "--password-file", "secret", "--output", "ada.toml")
+
+    assert result.exit_code == 0, result.output
+    config = load(tmp_path / "ada.toml")
+    assert config.imap
+    assert config.smtp
+    assert (config.imap.tls, config.smtp.tls) == ("implicit", "starttls")
+
+
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "ada.toml").write_text("mine")
 
@@ -439,6 +455,18 @@ def test_what_is_wrong_is_told_before_anything_is_written(
 
     assert (result.exit_code, said in result.output) == (status, True), result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_setting_of_an_account_says_what_it_is_for(tmp_path: Path) -> None:
+    places = ["--imap", "imap.example.org", "--smtp", "smtp.example.org:587"]
+    options = ["--address", ADA, *places, "--password-file", "ada.password", "--offline", "--output", "ada.toml"]
+
+    assert rsvpd("init", *options).exit_code == 0
+
+    servers = (tmp_path / "ada.toml").read_text().partition("# Your servers")[2].partition("# Records")[0]
+    assert servers.startswith(", as you named them.\n[imap]\n")
+    settings = [line for line in servers.splitlines() if " = " in line]
+    assert [line for line in settings if "  #" not in line and " # " not in line and not line.startswith("port")] == []
 
 
 def test_odd_names_stand_in_the_file_as_they_were_said(tmp_path: Path) -> None:
@@ -605,9 +633,16 @@ class Pty:
         os.close(theirs)
         self.screen = ""
 
+    def wait_for(self, question: str) -> None:
+        """Until the program has asked."""
+        self._read(lambda new: question in new)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def answer(self, question: str, text: str) -> None:
         """Type a line when the program has asked."""
-        self._read(lambda new: question in new)
+        self.wait_for(question)
         os.write(self._ear, text.encode() + b"\n")
 
     def end(self) -> int:
@@ -646,6 +681,13 @@ def test_a_person_is_asked_little_and_the_password_is_not_shown(
     terminal.answer("Your fields", "formal methods")
 
     assert terminal.end() == 0, terminal.screen
+    commands = [line for line in terminal.screen.splitlines() if line.startswith("  rsvpd")]
+    assert commands == [
+        "  rsvpd check --probe ada.toml",
+        "  rsvpd replay --config ada.toml --imap",
+        "  rsvpd run ada.toml",
+    ]
+    assert [line for line in terminal.screen.splitlines() if len(line) > 80 and "@" not in line] == []
     assert login.password not in terminal.screen
     assert "wrong" not in terminal.screen
     assert "never on the network's stock sentence" in terminal.screen.lower()
@@ -656,6 +698,61 @@ def test_a_person_is_asked_little_and_the_password_is_not_shown(
     kept = tmp_path / "ada.password"
     assert (kept.read_text(), kept.stat().st_mode & 0o777) == (f"{login.password}\n", 0o600)
     assert rsvpd("check", "ada.toml").exit_code == 0
+
+
+def test_a_server_that_cannot_be_reached_is_named_anew_before_a_password_is_asked_for(
+    servers: tuple[Login, list[object]], dovecot: Dovecot, tmp_path: Path
+) -> None:
+    login, options = servers
+    right = f"{HOST}:{dovecot.imap_port}"
+    wrong = f"{HOST}:{free_port()}"
+    places = [wrong if place == right else place for place in options]
+    terminal = Pty("init", *places, "--preset", "open-door", "--output", "ada.toml", folder=tmp_path)
+
+    terminal.answer(f"IMAP: {wrong}: nothing listens there; check host and port\r\nIMAP server [{wrong}]", right)
+    terminal.answer("Where is your password to stand?", "file")
+    terminal.answer("Password", login.password)
+
+    assert terminal.end() == 0, terminal.screen
+    config = load(tmp_path / "ada.toml")
+    assert config.imap
+    assert config.imap.port == dovecot.imap_port
+
+
+def test_what_is_typed_before_it_is_asked_for_is_neither_shown_nor_an_answer(tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        places = [option for kind in ("imap", "smtp") for option in (f"--{kind}", f"{HOST}:{silent.getsockname()[1]}")]
+        terminal = Pty("init", "--address", ADA, "--name", "Ada", *places, "--output", "ada.toml", folder=tmp_path)
+        terminal.answer("Trying the servers ...", "typed too early")
+        for _ in range(2):
+            silent.accept()[0].close()
+
+        terminal.answer("IMAP server", "")
+        terminal.answer("SMTP server", "")
+        terminal.answer("Where is your password to stand?", "env")
+        terminal.answer("Name of the variable", "NOT_SET")
+        terminal.answer("Whom do you want to connect with?", "open-door")
+
+    assert terminal.end() == 0, terminal.screen
+    assert "typed too early" not in terminal.screen
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_signal_leaves_no_password_behind(
+    servers: tuple[Login, list[object]], tmp_path: Path, number: signal.Signals
+) -> None:
+    _, options = servers
+    before = set(tmp_path.iterdir())
+    terminal = Pty("init", *options, "--preset", "open-door", "--output", "ada.toml", folder=tmp_path)
+    terminal.answer("Where is your password to stand?", "file")
+    terminal.answer("Password", "wrong")
+    terminal.wait_for("Type the password again?")
+    assert set(tmp_path.iterdir()) == before, "nothing is kept before all is said"
+
+    terminal.signal(number)
+
+    assert terminal.end() != 0
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_at_google_a_password_of_its_own_for_the_program_can_be_chosen_instead(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 import pytest
 
 from gateway import logbook
+from gateway.errors import BadConfig
 from gateway.events import OWNER, LogEvent
 from gateway.logbook import Lines, Tally
 
@@ -35,7 +37,30 @@ def test_the_journal_hears_how_urgent_each_line_is() -> None:
     lines = Lines(to_journal=True)
 
     assert lines.format(record(logging.WARNING, "away", event=LogEvent.AWAY)) == "<4>away event=away"
-    assert lines.format(record(logging.ERROR, "first\nsecond", event=None)) == "<3>first\n<3>second"
+    assert traceback_of(lines).startswith("<3>put aside event=fault\n<3>Traceback")
+    assert all(line.startswith("<3>") for line in traceback_of(lines).splitlines())
+
+
+def traceback_of(lines: Lines) -> str:
+    failed = record(logging.ERROR, "put aside", event=LogEvent.FAULT)
+    try:
+        raise ValueError("a\nb")
+    except ValueError:
+        failed.exc_info = sys.exc_info()
+    return lines.format(failed)
+
+
+@pytest.mark.parametrize("to_journal", [True, False])
+def test_all_faults_of_a_file_stand_in_one_line(to_journal: bool) -> None:
+    fault = BadConfig("/etc/rsvpd/bo.toml", ("line 2: me.nam: unknown", "line 5: imap.host: missing"))
+
+    line = Lines(to_journal=to_journal).format(
+        record(logging.ERROR, "%s is not served: %s", "bo", fault, event=LogEvent.NOT_SERVED)
+    )
+
+    told = "line 2: me.nam: unknown; /etc/rsvpd/bo.toml: line 5: imap.host: missing event=not-served"
+    assert line.endswith(told)
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize("text", ["250 2.1.5 <olga@somewhere.example> ok", "to olga@somewhere.example: ok"])

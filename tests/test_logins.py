@@ -297,6 +297,19 @@ def test_a_provider_that_is_away_is_named(
         list(sign_in(config, Desk(away), NOW))
 
 
+def test_the_secret_of_an_app_that_is_not_there_is_named_and_nobody_is_asked(
+    owner: Owner, smtp_server: SmtpServer
+) -> None:
+    config = owner.config(smtp=smtp_server)
+    (owner.folder / "client-secret").unlink()
+
+    done = CliRunner().invoke(main, ["login", str(config.path)])
+
+    where = f"{owner.folder}/client-secret cannot be read (No such file or directory)"
+    assert done.output == f"rsvpd: the secret of your app: {where}; docs/logins.md says where it comes from\n"
+    assert done.exit_code == 1
+
+
 def test_the_command_signs_in_and_says_what_is_next(
     owner: Owner, provider: TokenServer, smtp_server: SmtpServer
 ) -> None:

@@ -80,7 +80,7 @@ def test_prometheus_hears_of_owners_rounds_and_events(owner: Owner) -> None:
 
 def test_health_is_good_until_a_round_hangs(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(owner.config()) as running, asked(running) as endpoint:
-        wait_for(lambda: get(endpoint, "/health") == (200, "1 owners served\n"), "good health")
+        wait_for(lambda: get(endpoint, "/health") == (200, "1 owner served\n"), "good health")
         monkeypatch.setattr(service, "BEAT", 0.0)  # as if the last sign of life were long ago
 
         assert get(endpoint, "/health")[0] == 503

@@ -14,6 +14,7 @@ from gateway.errors import BadConfig, BadTemplate, JournalFailed
 from gateway.journal.store import open_file
 from gateway.ownership import why_not_keep, why_not_obey
 from gateway.state import Lock
+from gateway.watches import watch
 from tests.test_reply import replies_of, shelve
 
 SOMEBODY_ELSE = 54321
@@ -31,6 +32,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def exit_status(*arguments: object) -> tuple[int, str]:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
     return result.exit_code, result.output
 
 
@@ -60,6 +62,25 @@ def test_a_file_of_somebody_else_or_their_group_is_not_obeyed(config: Path, owne
 
     with pytest.raises(BadConfig, match=why):
         load(config)
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o644, True), (0o640, False), (0o600, False)])
+def test_a_start_tells_of_a_password_that_others_can_read(
+    config: Path, mode: int, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    config.write_text(
+        '[me]\naddresses = "ada@example.org"\n'
+        '[imap]\nhost = "localhost"\nuser = "ada"\npassword = { file = "ada.password" }\n'
+        '[smtp]\nhost = "localhost"\nuser = "ada"\npassword = { file = "ada.password" }\n'
+    )
+    password = config.with_suffix(".password")
+    password.write_text("pass word")
+    password.chmod(mode)
+
+    watch(load(config)).end()
+
+    line = f"ada: {password} can be read or changed by others (mode {mode:o}); chmod 600 it"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [line] * told
 
 
 def test_a_template_that_everybody_may_write_is_not_used(tmp_path: Path) -> None:
@@ -110,6 +131,16 @@ def test_a_state_folder_that_cannot_be_made_ends_the_service_with_78(config: Pat
     status, said = exit_status("run", config)
 
     assert (status, "cannot be used" in said) == (78, True)
+
+
+@pytest.mark.parametrize("command", ["status", "list", "check"])
+def test_a_state_folder_that_is_none_is_told_without_a_traceback(config: Path, command: str) -> None:
+    (config.parent / "state").write_text("in the way")
+
+    status, said = exit_status(command, *(["--config"] if command == "list" else []), config)
+
+    assert status in (1, 78)
+    assert "Traceback" not in said
 
 
 def test_a_second_service_for_the_same_owner_ends_at_once(config: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_broken_file_leaves_the_old_one_in_force_and_the_owner_is_told(owner: 
         (owner.folder / "ada.toml").write_text(good)
         service.reload()
         wait_for(lambda: not service.faults, "the second reload")
-        assert service.status == "1 owners served"
+        assert service.status == "1 owner served"
         assert open_journal(config).fact(FAULTY) is None
 
 

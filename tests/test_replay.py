@@ -90,6 +90,13 @@ def test_an_archive_of_any_kind_gives_the_same(kind: str, config: Path, archive:
     assert results[0] == results[1]
 
 
+def test_an_archive_without_an_invitation_is_told_in_a_line(config: Path, tmp_path: Path) -> None:
+    for name in ("a.eml", "b.eml", "c.eml"):
+        (tmp_path / name).write_bytes(ordinary())
+
+    assert rsvpd("replay", "--config", config, tmp_path).stdout == "No invitations among 3 mails.\n"
+
+
 def test_every_decision_is_shown_with_its_reason_when_asked_for(config: Path, archive: Path) -> None:
     result = rsvpd("replay", "--all", "--config", config, archive)
 

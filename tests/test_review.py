@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.logbook import Lines
 from gateway.model import State, Verdict
 from gateway.state import open_journal
 from tests.desk import HOLD, STRANGER, Desk, _begin, _lone_owner
@@ -18,6 +21,8 @@ from tests.notifications import linkedin, old_linkedin, reminder
 from tests.test_story import ACCEPT, DECLINED, REVIEW, Owner, owner, serving, settled, wait_for
 
 __all__ = ["_begin", "_lone_owner", "owner"]  # the fixtures
+
+OPERATIONS = Path(__file__).parents[1] / "docs" / "operations.md"
 
 
 def rsvpd(*arguments: object) -> str:
@@ -115,6 +120,33 @@ def test_what_waits_is_listed_and_what_is_done_only_when_asked_for(owner: Owner)
     assert "Olga" in everything
 
 
+def test_the_log_names_mail_and_case_as_show_does_and_as_the_page_says(
+    owner: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    config = owner.config()
+    owner.deliver(old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    with serving(config):
+        wait_for(settled(config, 1), "the answer")
+    digits = open_journal(config).entries(State.SENT)[0].key[:8]
+    lines = [Lines(to_journal=False).format(record) for record in caplog.records if digits in record.getMessage()]
+
+    shown = rsvpd("show", "--config", config.path, digits)
+
+    page = [line.strip() for line in OPERATIONS.read_text("utf-8").splitlines() if line.startswith("    INFO ")]
+    page = [line.replace(" owner=ada", "") for line in page]  # of the worker's context, which is over
+    assert [line.replace("4d0c0675", digits).replace("c17", "c1") for line in page] == lines
+    assert shown == rsvpd("show", "--config", config.path, "c1")
+    assert f"c1, mail {digits}" in shown
+
+
+def test_digits_that_no_mail_has_are_no_case(owner: Owner) -> None:
+    done = CliRunner().invoke(main, ["show", "--config", str(owner.config().path), "0badcafe"])
+
+    assert done.exit_code == 2
+    assert "there is no case 0badcafe" in done.output
+
+
 def listed(desk: Desk, *options: str) -> str:
     """What `list` prints, single-spaced."""
     return " ".join(rsvpd("list", *options, "--config", desk.config.path).split())
@@ -166,7 +198,7 @@ def test_drafts_and_what_is_too_old_are_counted_and_listed_when_asked_for(
 
     assert first == (
         "Nothing waits for you. `rsvpd list --all` shows all cases. "
-        "In your Drafts folder, or too old to be answered unasked: 1. `rsvpd list --all` shows them."
+        "In your Drafts folder, or too old to be answered unasked: 1 (--all)."
     )
     assert stands in everything
     assert stands in shown(desk)
@@ -258,7 +290,7 @@ def test_a_case_is_told_in_the_owners_time_and_in_words_a_person_knows(begin: Ca
     told = shown(desk)
 
     came = entry.taken_in.astimezone(ZoneInfo("Asia/Tokyo"))
-    assert f"c1, {came:%Y-%m-%d %H:%M}" in told
+    assert f"{entry.key[:8]}, {came:%Y-%m-%d %H:%M}" in told
     assert f"{came:%Y-%m-%d %H:%M:%S} mail came in" in told
     assert told.count("Asia/Tokyo") == 1
     assert "UTC" not in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +22,7 @@ from gateway import service as service_module
 from gateway.config import Config
 from gateway.errors import BadConfig
 from gateway.roster import Roster
-from gateway.service import Service
+from gateway.service import Service, serve
 from gateway.steps import Steps
 from gateway.watches import Prepared, Watch
 from tests.test_story import wait_for
@@ -143,10 +145,31 @@ def test_systemd_is_told_of_the_start_of_going_on_and_of_the_end(
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
 
     with serving(Service([watched(QuickRound())])):
-        assert hear(told, "READY=1") == "READY=1\nSTATUS=1 owners served"
+        assert hear(told, "READY=1") == "READY=1\nSTATUS=1 owner served"
         for _ in range(3):
             hear(told, "WATCHDOG=1")
     hear(told, "STOPPING=1")
+
+
+@pytest.mark.parametrize(
+    ("owners", "whom"),
+    [
+        (["ada"], "1 owner: ada (draft)"),
+        (["ada", "bo"], "2 owners: ada (draft), bo (draft)"),
+        (["o"] * 1000, "1,000 owners"),
+    ],
+)
+def test_the_log_says_when_it_started_for_whom_and_when_it_stopped(
+    owners: list[str], whom: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gateway")
+    service = Service([watched(QuickRound(name)) for name in owners])
+
+    with serving(service):
+        wait_for(lambda: bool(caplog.messages), "the start")
+        assert caplog.messages == [f"rsvpd {version('rsvpd')} serves {whom}"]
+
+    assert caplog.messages[1:] == ["rsvpd stopped, and no round was cut off"]
 
 
 def test_a_round_without_end_starves_the_watchdog(told: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +213,17 @@ def test_a_faulty_file_among_others_is_told_and_the_others_are_read(tmp_path: Pa
 
     assert [config.owner for config in configs] == ["ada"]
     assert list(faults) == ["bea"]
+
+
+def test_where_nobody_can_be_served_every_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("ada", "bea"):
+        (tmp_path / f"{name}.toml").write_text("[me")
+
+    with pytest.raises(BadConfig) as last:
+        serve(Roster([tmp_path]))
+
+    told = " ".join((*caplog.messages, str(last.value)))
+    assert all(f"{tmp_path}/{name}.toml: is not TOML" in told for name in ("ada", "bea"))
 
 
 def test_a_folder_without_files_is_an_error_and_what_an_editor_leaves_is_no_file(tmp_path: Path) -> None:

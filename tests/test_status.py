@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from click.testing import CliRunner
+from rich.console import Console
 
+from gateway.card import show_status
 from gateway.cli import main
 from gateway.config import Config
-from gateway.state import folder_of, state_directory
-from tests.notifications import linkedin
+from gateway.errors import BadConfig
+from gateway.model import State
+from gateway.presence import Presence
+from gateway.state import folder_of, open_journal, state_directory
+from gateway.status import COUNTED, Status
+from tests.notifications import linkedin, old_linkedin
 from tests.test_story import Owner, owner, serving, settled, wait_for
 
 __all__ = ["owner"]  # the fixture
@@ -71,11 +79,54 @@ def test_a_file_that_is_faulty_is_listed_beside_the_others(owner: Owner) -> None
     assert "me.nam" in second["fault"]
 
 
-def test_the_table_is_for_people(owner: Owner) -> None:
-    config = owner.config()
+def test_what_waits_for_the_owner_is_counted_beside_the_queue(owner: Owner) -> None:
+    config = owner.config(hold="1h")
+    owner.deliver(linkedin("Sam Twice"), old_linkedin("Olga Stranger", "olga@somewhere.example"))
+    with serving(config):
+        wait_for(lambda: len(open_journal(config).entries(State.HELD)) == 1, "the decisions")
+        wait_for(lambda: status(config)[1]["for_you"] == 1, "the other")
 
     done = CliRunner().invoke(main, ["status", str(config.path)])
 
-    assert done.exit_code == 1
-    for word in ("owner", "stands", "last mail", "next summary", config.owner, "not served"):
-        assert word in done.output
+    assert status(config)[1]["queue"] == {"held": 1}
+    assert "queue: 1 held; for you: 1 (`rsvpd list`)" in " ".join(done.output.split())
+
+
+def shown(columns: int, *rows: Status) -> list[str]:
+    to = Console(width=columns, highlight=False, file=io.StringIO())
+    show_status([(row, UTC) for row in rows], to)
+    assert isinstance(to.file, io.StringIO)
+    return [line.rstrip() for line in to.file.getvalue().splitlines()]
+
+
+def test_the_words_are_whole_at_the_width_of_a_terminal() -> None:
+    moment = datetime(2026, 11, 28, 14, 5, tzinfo=UTC)
+    connected = Status(
+        "me",
+        served=True,
+        presence=Presence(moment, ""),
+        last_mail=moment,
+        last_decision=moment,
+        queue={State.HELD: 2},
+        for_you=COUNTED,
+        next_summary=moment,
+        mode="draft",
+    )
+
+    assert shown(80, connected) == [
+        "me  connected, draft mode",
+        "    last mail 2026-11-28 14:05, last decision 2026-11-28 14:05, next summary",
+        "    2026-11-28 14:05",
+        "    queue: 2 held; for you: 100 or more (`rsvpd list`)",
+    ]
+
+
+def test_of_many_faults_the_first_are_told() -> None:
+    fault = BadConfig("bo.toml", tuple(f"line {number}: me.nam: unknown" for number in range(1, 9)))
+
+    assert shown(80, Status("bo", str(fault))) == [
+        "bo  not served: bo.toml: line 1: me.nam: unknown",
+        "    bo.toml: line 2: me.nam: unknown",
+        "    bo.toml: line 3: me.nam: unknown",
+        "    and 5 more: `rsvpd check` has all",
+    ]

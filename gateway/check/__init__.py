@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway import dns, smtp
@@ -11,11 +12,11 @@ from gateway.check.host import host
 from gateway.check.lmtp import handed_over
 from gateway.check.mailbox import mailbox
 from gateway.check.records import records
-from gateway.config import Config, Smtp, line_of
+from gateway.config import Config, Smtp
 from gateway.errors import BadTemplate, DnsAway, SendFailed
 from gateway.lint import lint
 from gateway.logins import kept, login_of, troubles
-from gateway.owner import policy_of, replies_of
+from gateway.owner import placed, policy_of, replies_of
 
 # Whether it is there does not matter: a name server that says so is one that answers. A name for examples (RFC 2606),
 # so that no network hears of the question.
@@ -40,7 +41,7 @@ def _identity(config: Config) -> Iterator[Finding]:
     if config.me.name and config.me.addresses:
         yield good("you", f"{config.me.name} <{config.me.addresses[0]}>")
     else:
-        yield fault("you", "[me] needs name and addresses: answers come from them")
+        yield fault_of_file(config, "you", "[me] needs name and addresses: answers come from them")
     if config.authentication.authserv_id:
         yield good("authentication", f"believes {', '.join(config.authentication.authserv_id)}")
     elif config.authentication.dkim == "verify":
@@ -52,19 +53,22 @@ def _identity(config: Config) -> Iterator[Finding]:
 
 def _policy(config: Config) -> Iterator[Finding]:
     """What the linter says of rules and templates, each with its line in the file."""
-    text = config.path.read_text("utf-8") if config.path else ""
     policy = policy_of(config)
     try:
         faults = lint(config.policy, config.rule, policy, replies_of(config, policy), topics=config.me.topics)
     except BadTemplate as exc:
-        yield fault("templates", str(exc))
+        yield fault_of_file(config, "templates", str(exc))
         return
     for found in faults:
-        line = line_of(found.where, text) if found.where else None
-        yield fault("policy", f"line {line}: {found.what}" if line else found.what)
+        yield fault_of_file(config, "policy", placed(config, found.where, found.what))
     if not faults:
-        own = f"{len(config.rule)} rule{'' if len(config.rule) == 1 else 's'} of your own"
-        yield good("policy", f"preset {config.policy.preset}, {own}")
+        rules = f"{len(config.rule)} rule{'' if len(config.rule) == 1 else 's'} of your own"
+        yield good("policy", f"preset {config.policy.preset}, {rules}")
+
+
+def fault_of_file(config: Config, what: str, found: str) -> Finding:
+    """A fault that is mended in the owner's file."""
+    return replace(fault(what, f"{config.path}: {found}"), in_file=True)
 
 
 def _keys(config: Config) -> Iterator[Finding]:

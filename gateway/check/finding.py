@@ -19,6 +19,7 @@ class Finding:
     outcome: Outcome
     what: str
     found: str
+    in_file: bool = False  # what is at fault is the owner's file
 
 
 def good(what: str, found: str) -> Finding:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway.check.finding import Finding, fault, good, remark
-from gateway.config import Config, Dav, Secret
+from gateway.config import Config
 from gateway.ownership import why_not_keep, why_not_secret
 from gateway.state import folder_of
 
@@ -25,13 +25,13 @@ _TIME_ERROR = 5  # adjtimex(2): nothing keeps this clock right
 def host(config: Config) -> Iterator[Finding]:
     """Whether this machine is fit to run the service of an owner."""
     yield from _secrets(config)
-    yield from _state(folder_of(config))
+    yield from _state(folder_of(config), "the lock" if config.journal.url else "the journal")
     yield from clock(_synchronised)
     yield runtime()
 
 
 def _secrets(config: Config) -> Iterator[Finding]:
-    for file in dict.fromkeys(secret.file for secret in _secrets_of(config) if secret.file):
+    for file in config.secret_files:
         try:
             why_not = why_not_secret(file)
         except OSError as exc:
@@ -40,26 +40,15 @@ def _secrets(config: Config) -> Iterator[Finding]:
             yield fault("secret", f"{file} {why_not}")
 
 
-def _secrets_of(config: Config) -> Iterator[Secret]:
-    for account in (config.imap, config.smtp):
-        if account and account.password:
-            yield account.password
-        if account and account.oauth_client and account.oauth_client.secret:
-            yield account.oauth_client.secret
-    for place in (*config.evidence.contacts, *config.evidence.calendars):
-        if isinstance(place, Dav):
-            yield place.password
-
-
-def _state(folder: Path) -> Iterator[Finding]:
+def _state(folder: Path, holds: str) -> Iterator[Finding]:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     why_not = why_not_keep(folder, is_folder=True) if folder.exists() else None
     if why_not:
         yield fault("state", f"{folder} {why_not}")
     elif not os.access(nearest, os.W_OK | os.X_OK):
-        yield fault("state", f"{nearest} cannot be written by this user; the journal is to stand in {folder}")
+        yield fault("state", f"{nearest} cannot be written by this user; {holds} is to stand in {folder}")
     else:
-        yield good("state", str(folder))
+        yield good("state", f"{folder}{'' if folder.exists() else ' is made at the first start'}, for {holds}")
     yield space(shutil.disk_usage(nearest).free, folder)
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
@@ -46,6 +49,24 @@ def _plain_errors() -> Iterator[None]:
     except RsvpdError as exc:
         click.echo(f"rsvpd: {exc}", err=True)
         sys.exit(NEEDS_YOU)
+    except OSError as exc:
+        if exc.filename is None:  # a fault of ours, or nobody reads what is printed any more
+            raise
+        click.echo(f"rsvpd: {exc.filename}: {exc.strerror}", err=True)
+        sys.exit(NEEDS_YOU)
+
+
+@contextmanager
+def _meant() -> Iterator[None]:
+    """Say how a file is named where somebody gave it as if the command took one."""
+    try:
+        yield
+    except click.UsageError as exc:
+        found = re.search(r"unexpected extra argument \((\S+\.toml)\)", exc.message)
+        parameters = exc.ctx.command.params if exc.ctx else []
+        if found is None or not any("--config" in parameter.opts for parameter in parameters):
+            raise
+        raise click.UsageError(f"{exc.message}; did you mean --config {found[1]}?", exc.ctx) from None
 
 
 class _Commands(click.Group):
@@ -55,7 +76,7 @@ class _Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> object:
-        with _plain_errors():
+        with _plain_errors(), _meant():
             return super().invoke(ctx)
 
 
@@ -116,7 +137,7 @@ def _case(journal: Journal, name: str) -> Case:
     return found
 
 
-@main.command()
+@main.command(short_help="See it work: no account, no configuration, no network.")
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Where to leave the summary to look at.")
 def demo(keep: Path | None) -> None:
     """See it work: sample invitations, a mailbox and a mail server on this machine, the real service.
@@ -150,7 +171,7 @@ class _WithPresets(click.Command):
             formatter.write_text(", ".join(providers()))
 
 
-@main.command("init", cls=_WithPresets)
+@main.command("init", cls=_WithPresets, short_help="Your first file: finds servers, tries both logins.")
 @click.option("--address", callback=_mail_address, help="Your mail address.")
 @click.option("--name", help="Your name, as your answers are signed.")
 @click.option("--preset", help="The policy to begin with, one of those below.")
@@ -186,10 +207,14 @@ def first_file(
     and `rsvpd login` comes next.
 
     \b
-    Asks for everything:              rsvpd init --output me.toml
-    Asks nothing:                     rsvpd init --address ada@example.org --password-file secret < /dev/null
-    Servers that cannot be found:     rsvpd init --imap imap.example.org --smtp smtp.example.org:587
-    A domain with its mail at Google: rsvpd init --address ada@example.org --provider gmail
+    Asks for everything:
+      rsvpd init --output me.toml
+    Asks nothing:
+      rsvpd init --address ada@example.org --password-file secret < /dev/null
+    Servers that cannot be found:
+      rsvpd init --imap imap.example.org --smtp smtp.example.org:587
+    A domain with its mail at Google:
+      rsvpd init --address ada@example.org --provider gmail
 
     What you say by an option is not asked; where there is no terminal, defaults hold. The file is yours alone to read
     (mode 0600), explains its lines, holds no password, and starts in draft mode: nothing is sent. A file that is
@@ -219,7 +244,7 @@ def _known(option: str, value: str | None, there_are: Collection[str]) -> None:
         raise click.BadParameter(f"{value!r} is none; there are {', '.join(there_are)}", param_hint=option)
 
 
-@main.command()
+@main.command(short_help="Every fault of a file, then logins, folders, records.")
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option(
     "--policy",
@@ -255,24 +280,40 @@ def check(config_path: Path, only_policy: bool, with_probe: bool) -> None:
     findings = checks(config)
     if with_probe:
         findings = chain(findings, probe(config, partial(click.echo, err=True)))
-    sys.exit(NEEDS_YOU if _show_findings(findings) else 0)
+    sys.exit(_show_findings(findings))
+
+
+_FOUND = 22  # the column in which a line of `rsvpd check` says what was found
+
+
+def hanging(text: str, indent: int, columns: int | None) -> str:
+    """Text that begins at a column, with the lines after the first below it; as it is where nothing is so narrow."""
+    if columns is None:
+        return text
+    width = max(columns - indent, 40)
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * indent}".join(lines)
 
 
 def _show_findings(findings: Iterable[Finding]) -> int:
-    """Print a line for each and one that sums up; how many faults there are."""
+    """Print a line for each and one that sums up; the exit status."""
     from gateway.check.finding import Outcome
 
     colours = {Outcome.GOOD: "green", Outcome.REMARK: "yellow", Outcome.FAULT: "red"}
-    counts = dict.fromkeys(Outcome, 0)
+    counts, status = dict.fromkeys(Outcome, 0), 0
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for found in findings:
-        click.echo(f"{click.style(f'{found.outcome:6}', fg=colours[found.outcome])}{found.what:16}{found.found}")
+        outcome = click.style(f"{found.outcome:6}", fg=colours[found.outcome])
+        click.echo(f"{outcome}{found.what:16}{hanging(found.found, _FOUND, columns)}")
         counts[found.outcome] += 1
+        if found.outcome is Outcome.FAULT:
+            status = CONFIGURATION if found.in_file else max(status, NEEDS_YOU)
     faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
     click.echo(f"\n{count(faults, 'fault')}, {count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
-    return faults
+    return status
 
 
-@main.command()
+@main.command(short_help="Sign in at Google or Microsoft, once.")
 @click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
 def login(config_path: Path | str) -> None:
     """Sign in at Google or Microsoft, wherever the file says oauth.
@@ -304,7 +345,7 @@ class _Terminal:
         return answer
 
 
-@main.command()
+@main.command(short_help="Why a mail is judged as it is.")
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a mail and line.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -325,7 +366,8 @@ def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ..
     owner, troubles = for_reading(config)
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
-    readings = Reader(owner).read(paths)
+    skipped = _Skipped()
+    readings = Reader(owner).read(paths, skipped)
     if as_json:
         for reading in readings:
             click.echo(json.dumps(account(reading.judgement, reading.file), ensure_ascii=False))
@@ -335,10 +377,20 @@ def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ..
         terminal = console()
         for reading in readings:
             show(reading, terminal)
-    sys.exit(NEEDS_YOU if troubles else 0)
+    sys.exit(NEEDS_YOU if troubles or skipped.any else 0)
 
 
-@main.command()
+class _Skipped:
+    """Tells of what is left out as it comes, and knows afterwards whether there was any."""
+
+    any = False
+
+    def __call__(self, what: str) -> None:
+        self.any = True
+        click.echo(f"rsvpd: {what}", err=True)
+
+
+@main.command(short_help="What your policy would have made of a whole archive.")
 @CONFIG
 @click.option(
     "--against",
@@ -386,7 +438,8 @@ def replay(
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
     other = load(against) if against else None
-    source = mailbox_mails(config, folder) if folder else (mail for path in paths for mail in mails(path))
+    skipped = _Skipped()
+    source = mailbox_mails(config, folder) if folder else (mail for path in paths for mail in mails(path, skipped))
     count = Count()
     compared_with = for_comparison(owner, config, other) if other else None
     rows = list(run_replay(progress(source), owner, count, against=compared_with))
@@ -395,6 +448,7 @@ def replay(
     if html:
         _write(html, page(rows, count, policies=policies))
         click.echo(f"The page: {html}")
+    sys.exit(NEEDS_YOU if skipped.any else 0)
 
 
 def _short_names(paths: list[Path]) -> list[str]:
@@ -432,7 +486,7 @@ def _heartbeat(_: click.Context, __: click.Parameter, value: str | None) -> Hear
         raise click.BadParameter(str(exc)) from None
 
 
-@main.command()
+@main.command(short_help="The service.")
 @click.argument("configs", nargs=-1, required=True, type=PLACE)
 @click.option("--verbose", "-v", is_flag=True, help="Also log what is done in detail.")
 @click.option(
@@ -478,7 +532,7 @@ main.add_command(tables.owners)
 main.add_command(tables.journal)
 
 
-@main.command()
+@main.command(short_help="Is everybody served and connected, and what waits.")
 @click.argument("configs", nargs=-1, type=PLACE)
 @click.option("--json", "as_json", is_flag=True, help="One object an owner and line, for programs.")
 def status(configs: tuple[Path | str, ...], as_json: bool) -> None:
@@ -532,7 +586,7 @@ def _show_processes(url: str, *, as_json: bool) -> None:
         sys.exit(NEEDS_YOU)
 
 
-@main.command("list")
+@main.command("list", short_help="Cases that need you, and answers about to go out.")
 @CONFIG
 @click.option("--all", "everything", is_flag=True, help="Every case, whatever became of it.")
 def list_cases(config_path: Path | str | None, everything: bool) -> None:
@@ -558,19 +612,24 @@ def list_cases(config_path: Path | str | None, everything: bool) -> None:
     if len(rows) > _LISTED:
         click.echo(f"These are the latest {_LISTED} that wait for you. `rsvpd list --all` shows all cases.")
     if apart := left_apart(journal):
-        click.echo(f"In your Drafts folder, or too old to be answered unasked: {apart}. `rsvpd list --all` shows them.")
+        click.echo(f"In your Drafts folder, or too old to be answered unasked: {apart} (--all).")
 
 
-@main.command()
+@main.command(short_help="All about one case.")
 @CONFIG
 @click.option("--policy", "with_policy", is_flag=True, help="Also print the policy it was decided under.")
 @click.argument("case")
 def show(config_path: Path | str | None, with_policy: bool, case: str) -> None:
-    """All about one case: the findings, the reasons, the answer, and what happened when."""
+    """All about one case: the findings, the reasons, the answer, and what happened when.
+
+    CASE is one like c17, or the eight digits that the log names a mail by.
+    """
     from gateway.card import console, show_case
 
     config, journal = _journal(config_path)
-    zone, found = config.me.zone, _case(journal, case)
+    of_mail = journal.case_of_mail(case) if re.fullmatch(r"[0-9a-f]{8}", case) else None
+    found = of_mail or _case(journal, case)
+    zone = config.me.zone
     mails = journal.of_case(found)
     show_case(found, mails, journal.history(found), zone, console())
     for fingerprint in dict.fromkeys(mail.policy for mail in mails if mail.policy):
@@ -594,7 +653,7 @@ def _decide_by(verb: Verb, config_path: Path | str | None, case: str) -> None:
     _decide(partial(carry_out, verb), config_path, case)
 
 
-@main.command()
+@main.command(short_help="You will accept this person.")
 @CONFIG
 @click.argument("case")
 def approve(config_path: Path | str | None, case: str) -> None:
@@ -604,7 +663,7 @@ def approve(config_path: Path | str | None, case: str) -> None:
     _decide_by(Verb.ACCEPT, config_path, case)
 
 
-@main.command()
+@main.command(short_help="Decline this person with the answer of your policy.")
 @CONFIG
 @click.argument("case")
 def decline(config_path: Path | str | None, case: str) -> None:
@@ -617,7 +676,7 @@ def decline(config_path: Path | str | None, case: str) -> None:
 _COMPANY = click.option("--company", is_flag=True, help="All of the inviter's company, not this person alone.")
 
 
-@main.command()
+@main.command(short_help="Accept this person now and in future.")
 @CONFIG
 @_COMPANY
 @click.argument("case")
@@ -628,7 +687,7 @@ def always(config_path: Path | str | None, company: bool, case: str) -> None:
     _decide_by(Verb.ALWAYS_COMPANY if company else Verb.ALWAYS_PERSON, config_path, case)
 
 
-@main.command()
+@main.command(short_help="Decline this person now and in future, unanswered.")
 @CONFIG
 @_COMPANY
 @click.argument("case")
@@ -639,7 +698,7 @@ def never(config_path: Path | str | None, company: bool, case: str) -> None:
     _decide_by(Verb.NEVER_COMPANY if company else Verb.NEVER_PERSON, config_path, case)
 
 
-@main.command()
+@main.command(short_help="Take back what you said, always or never.")
 @CONFIG
 @click.argument("case")
 def neither(config_path: Path | str | None, case: str) -> None:
@@ -649,7 +708,7 @@ def neither(config_path: Path | str | None, case: str) -> None:
     _decide_by(Verb.NEITHER, config_path, case)
 
 
-@main.command()
+@main.command(short_help="Send again an answer that did not get through.")
 @CONFIG
 @click.argument("case")
 def retry(config_path: Path | str | None, case: str) -> None:
@@ -659,7 +718,7 @@ def retry(config_path: Path | str | None, case: str) -> None:
     _decide(review.retry, config_path, case)
 
 
-@main.command("suggest")
+@main.command("suggest", short_help="Rows for your policy, read off what you overruled.")
 @click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
 def suggest_rows(config_path: Path | str | None) -> None:
     """Rows for your policy, read off what you decided otherwise in the latest thousand cases; you paste them, or not.
@@ -679,7 +738,7 @@ def suggest_rows(config_path: Path | str | None) -> None:
         click.echo("Nothing to suggest: nothing that you decided otherwise than your policy recurs.")
 
 
-@main.command()
+@main.command(short_help="Stop sending at once; watching and judging go on.")
 @CONFIG
 def pause(config_path: Path | str | None) -> None:
     """Stop sending at once; watching and judging go on. Survives restarts."""
@@ -690,7 +749,7 @@ def pause(config_path: Path | str | None) -> None:
     click.echo("Paused: nothing is sent to inviters until `rsvpd resume`.")
 
 
-@main.command()
+@main.command(short_help="Send again after `rsvpd pause`.")
 @CONFIG
 def resume(config_path: Path | str | None) -> None:
     """Send again after `rsvpd pause`."""
@@ -710,7 +769,7 @@ def _somebody(_ctx: click.Context, _parameter: click.Parameter, value: str) -> s
     return value.strip()
 
 
-@main.command()
+@main.command(short_help="Erase a person everywhere.")
 @CONFIG
 @click.argument("who", metavar="ADDRESS|NAME", callback=_somebody)
 def forget(config_path: Path | str | None, who: str) -> None:
@@ -730,7 +789,7 @@ def forget(config_path: Path | str | None, who: str) -> None:
     click.echo(f"Erased {who}: records of acquaintances {records}, cases {cases}.")
 
 
-@main.command()
+@main.command(short_help="The weekly summary, to look at or to send now.")
 @click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
 @click.option("--print", "how", flag_value="print", default="print", help="Show it here. [default]")
 @click.option("--send", "how", flag_value="send", help="Send it to yourself now.")

@@ -26,6 +26,7 @@ CONFIG = click.option(
     "config_path",
     type=FileOrTable(path_type=Path, dir_okay=False),
     envvar="RSVPD_CONFIG",
+    show_envvar=True,
     help="Your TOML file, or postgresql://...#NAME of an owner in a table. [default: ~/.config/rsvpd/config.toml]",
 )
 PLACE = FileOrTable(path_type=Path, exists=True)

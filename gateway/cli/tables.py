@@ -11,7 +11,7 @@ import click
 from gateway.cli.arguments import CONFIGURATION, count
 
 
-@click.group()
+@click.group(short_help="Owners in a PostgreSQL that several services share.")
 def owners() -> None:
     """Owners in a PostgreSQL, for services that share them (docs/scaling.md)."""
 
@@ -71,7 +71,7 @@ def remove_owners(names: tuple[str, ...], url: str) -> None:
         raise click.UsageError(f"there is no {', '.join(unknown)}")
 
 
-@click.group()
+@click.group(short_help="Bring a journal from SQLite into PostgreSQL.")
 def journal() -> None:
     """The journal as a whole."""
 

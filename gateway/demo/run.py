@@ -30,6 +30,7 @@ from gateway.demo.samples import INBOX, Sample
 from gateway.demo.show import screen, show
 from gateway.demo.sink import Sink
 from gateway.digest import Summary
+from gateway.errors import NotWritten
 from gateway.journal import Journal
 from gateway.review import summary
 from gateway.service import Service
@@ -73,9 +74,13 @@ def run_demo(keep: Path | None) -> int:
 
 
 def _new_folder(keep: Path | None) -> Path:
-    if keep:
-        keep.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="rsvpd-demo-", dir=keep)).absolute()
+    try:
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="rsvpd-demo-", dir=keep)).absolute()
+    except OSError as exc:
+        where = keep or tempfile.gettempdir()
+        raise NotWritten(f"{where}: no folder can be made there ({exc.strerror}); name another with --keep") from None
 
 
 @contextmanager

@@ -26,8 +26,8 @@ _STYLE: dict[str, str] = {
     Verdict.IGNORE: "bright_black",
 }
 _INTRODUCTION = (
-    "For the length of this demonstration you are Mira Solberg, who connects with people she has\n"
-    "interacted with (preset previous-interaction) and has one rule of her own. Mailbox and mail\n"
+    "For the length of this demonstration you are Mira Solberg, who connects with people she has "
+    "interacted with (preset previous-interaction) and has one rule of her own. Mailbox and mail "
     "server are on this machine; nothing leaves it."
 )
 

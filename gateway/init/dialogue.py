@@ -5,23 +5,26 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from gateway import smtp
+from pydantic import SecretStr
+
+from gateway import imap, smtp, tls
 from gateway.check.mailbox import usual_word
 from gateway.config import Config, read
 from gateway.errors import MailboxFailed, NotWritten, SendFailed
 from gateway.init import surroundings
-from gateway.init.discovery import World, discover
+from gateway.init.discovery import World, discover, spoken_to
 from gateway.init.file import Draft, oauth, password, save, written
-from gateway.init.providers import Found, Server, providers
+from gateway.init.providers import BY_OWNER, Found, Server, providers
 from gateway.init.terminal import Terminal
 from gateway.lint import needs
-from gateway.owner import connect_of, policy_of
+from gateway.logins import was_refused
+from gateway.owner import policy_of
 from gateway.reply import Shelf
 from gateway.rules import preset_names, preset_summary
 from gateway.settings import is_address
@@ -60,10 +63,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """How the owner logs in: the lines that say so, and the file that was made for it."""
+    """How the owner logs in: the lines that say so, and a password that was typed and is to be kept."""
 
     lines: tuple[str, ...]
-    made: Path | None = None
+    typed: SecretStr | None = None
     by_password: bool = True
     hint: str | None = None  # what is still to be done for it
 
@@ -80,29 +83,32 @@ def init(wish: Wish, path: Path, terminal: Terminal, world: World | None) -> Non
     nearest = next(folder for folder in path.absolute().parents if folder.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):  # before anything is asked
         raise NotWritten(f"no file can be made in {nearest}; name another place with --output")
+    draft, hints, login = _drawn(wish, path, terminal, world)
+    text = written(draft)
+    read(text, path)  # what was said is looked at before it stands anywhere
     with ExitStack() as undo:
-        draft, hints, signs_in = _drawn(wish, path, terminal, world, undo)
-        text = written(draft)
-        read(text, path)  # what was said is looked at before it stands anywhere
+        if login.typed:
+            save(login.typed.get_secret_value() + "\n", _kept_in(path))
+            undo.callback(_kept_in(path).unlink, missing_ok=True)
         save(text, path)
         undo.pop_all()
-    terminal.tell(f"\nWritten: {path}. It is yours alone to read, and every line says what it is for.")
+    terminal.tell(f"\nWritten: {path}, for you alone to read. Comments say what its lines are for.")
     for hint in hints:
         terminal.tell(f"First {hint}.")
-    terminal.tell("\nNext:\n" + "\n".join(f"  {line}" for line in _next(path, signs_in=signs_in)))
+    terminal.tell("\nNext:\n" + "\n".join(f"  {line}" for line in _next(path, signs_in=not login.by_password)))
 
 
-def _drawn(
-    wish: Wish, path: Path, terminal: Terminal, world: World | None, undo: ExitStack
-) -> tuple[Draft, list[str], bool]:
-    """What the file is to say, what is left to be done by hand, and whether the owner has to sign in somewhere."""
+def _drawn(wish: Wish, path: Path, terminal: Terminal, world: World | None) -> tuple[Draft, list[str], _Login]:
+    """What the file is to say, what is left to be done by hand, and how the owner logs in."""
     address = _address(wish, terminal)
     name = wish.name or terminal.ask("Your name", option="--name", default=surroundings.full_name(address))
     if not name.isprintable():
         raise NotWritten(f"{name!r} is no name to sign with")
     found = _servers(wish, address, terminal, world)
     ca_file = wish.ca_file or _certificate(found, terminal)
-    login = _login(wish, found, path, terminal, undo)
+    if world and not found.provider:
+        found = _reached(found, address, ca_file, terminal)
+    login = _login(wish, found, path, terminal)
     draft = Draft(
         path=path,
         address=address,
@@ -115,10 +121,10 @@ def _drawn(
         ca_file=ca_file,
     )
     if world and login.by_password:
-        draft = _tried(draft, login, terminal, undo)
+        draft, login = _tried(draft, login, terminal)
     draft = replace(draft, preset=wish.preset or _preset(terminal))
     draft, missing = _told_what_the_preset_needs(draft, wish, terminal)
-    return draft, [*missing, *([login.hint] if login.hint else [])], not login.by_password
+    return draft, [*missing, *([login.hint] if login.hint else [])], login
 
 
 def _address(wish: Wish, terminal: Terminal) -> str:
@@ -155,14 +161,15 @@ def _servers(wish: Wish, address: str, terminal: Terminal, world: World | None) 
     if wish.provider:
         return providers()[wish.provider].settings(address, f"table of providers: {wish.provider}")
     if wish.imap and wish.smtp:
-        imap, smtp_server = server(wish.imap, 993, address), server(wish.smtp, 465, address)
-        return Found(imap, smtp_server, "you")
-    found = discover(address, world)
+        return Found(server(wish.imap, 993, address), server(wish.smtp, 465, address), BY_OWNER)
+    domain = address.rpartition("@")[2]
+    with terminal.waiting(f"Looking for the servers of {domain} ..." if world else ""):
+        found = discover(address, world)
     terminal.tell(f"Your servers: IMAP {_told(found.imap)}, SMTP {_told(found.smtp)} ({found.said_by})")
     if found.sure or terminal.agree("Are these yours? Your password goes there", default=found.is_guess):
         return found
     asked = [terminal.ask(f"{kind} server", option="--provider, or --imap and --smtp") for kind in ("IMAP", "SMTP")]
-    return Found(server(asked[0], 993, address), server(asked[1], 465, address), "you")
+    return Found(server(asked[0], 993, address), server(asked[1], 465, address), BY_OWNER)
 
 
 def server(said: str, usual: int, address: str) -> Server:
@@ -172,6 +179,39 @@ def server(said: str, usual: int, address: str) -> Server:
         raise NotWritten(f"{said!r} is no server; write it like imap.example.org or imap.example.org:143")
     port = int(parts["port"] or usual)
     return Server(parts["host"].lower(), port, "implicit" if port in (993, 465) else "starttls", address)
+
+
+def _reached(found: Found, address: str, ca_file: Path | None, terminal: Terminal) -> Found:
+    """The servers with the TLS that they speak, before a password is asked for; one that is away can be named anew."""
+    while True:
+        troubles = {}
+        with terminal.waiting("Trying the servers ..."):
+            for kind, one in (("IMAP", found.imap), ("SMTP", found.smtp)):
+                try:
+                    found = _with(found, kind, spoken_to(one, ca_file))
+                except OSError as exc:
+                    troubles[kind] = f"{_told(one)}: {tls.trouble(exc)}"
+        if not troubles:
+            return found
+        terminal.tell("\n".join(f"{kind}: {why}" for kind, why in troubles.items()))
+        corrected = _corrected(found, troubles, address, terminal)
+        if corrected == found:
+            return found  # so be it; the trial of the logins tells what follows
+        found = corrected
+
+
+def _corrected(found: Found, kinds: Collection[str], address: str, terminal: Terminal) -> Found:
+    """The servers after those of these kinds were asked for again; Enter leaves one as it is."""
+    for kind in kinds:
+        one, usual = (found.imap, 993) if kind == "IMAP" else (found.smtp, 465)
+        said = terminal.ask(f"{kind} server", option=f"--{kind.lower()}", default=_told(one))
+        if said != _told(one):
+            found = replace(_with(found, kind, server(said, usual, address)), said_by=BY_OWNER, provider=None)
+    return found
+
+
+def _with(found: Found, kind: str, one: Server) -> Found:
+    return replace(found, imap=one) if kind == "IMAP" else replace(found, smtp=one)
 
 
 def _told(found: Server) -> str:
@@ -188,7 +228,7 @@ def _certificate(found: Found, terminal: Terminal) -> Path | None:
 # The login
 
 
-def _login(wish: Wish, found: Found, path: Path, terminal: Terminal, undo: ExitStack) -> _Login:
+def _login(wish: Wish, found: Found, path: Path, terminal: Terminal) -> _Login:
     provider = found.provider
     if wish.password:
         place, value = wish.password
@@ -206,7 +246,7 @@ def _login(wish: Wish, found: Found, path: Path, terminal: Terminal, undo: ExitS
         return _Login(password("env", terminal.ask("Name of the variable", option="--password-env")))
     if place == "command":
         return _Login(password("command", terminal.ask("Command", option="--password-command")))
-    return _typed(found, path, terminal, undo)
+    return _typed(found, path, terminal)
 
 
 def _beside(file: Path, path: Path) -> str:
@@ -223,9 +263,14 @@ def _signing_in(provider: Literal["google", "microsoft"], terminal: Terminal) ->
     return _Login(oauth(provider, client), by_password=False, hint=hint)
 
 
-def _typed(found: Found, path: Path, terminal: Terminal, undo: ExitStack) -> _Login:
-    """The password in a file of its own; one that is there already is used as it is."""
-    file = path.with_suffix(".password")
+def _kept_in(path: Path) -> Path:
+    """The file in which a password that was typed is kept."""
+    return path.with_suffix(".password")
+
+
+def _typed(found: Found, path: Path, terminal: Terminal) -> _Login:
+    """The password in a file of its own, once all is said; one that is there already is used as it is."""
+    file = _kept_in(path)
     lines = password("file", file.name)
     if file.exists():
         terminal.tell(f"{file} is there already and is used as it is.")
@@ -235,58 +280,63 @@ def _typed(found: Found, path: Path, terminal: Terminal, undo: ExitStack) -> _Lo
     typed = terminal.secret("Password (it is not shown)")
     if typed is None:
         return _Login(lines, hint=f"put your password into {file}, and chmod 600 it")
-    save(typed.get_secret_value() + "\n", file)
-    undo.callback(file.unlink, missing_ok=True)
-    return _Login(lines, made=file)
+    return _Login(lines, typed)
 
 
 # The trial
 
 
-def _tried(draft: Draft, login: _Login, terminal: Terminal, undo: ExitStack) -> Draft:
-    """The draft after both logins were tried, with what the mailbox tells of whose word counts."""
+def _tried(draft: Draft, login: _Login, terminal: Terminal) -> tuple[Draft, _Login]:
+    """The draft after both logins were tried, with what the mailbox tells of whose word counts, and the login."""
     while True:
         config = read(written(draft), draft.path)
-        if not _at_hand(config):
+        secret = login.typed or _at_hand(config)
+        if secret is None:
             terminal.tell("The password is not there yet, so the logins were not tried.")
-            return draft
-        word, troubles = _try(config)
+            return draft, login
+        with terminal.waiting("Trying the logins ..."):
+            word, troubles = _try(config, secret)
         if not troubles:
             terminal.tell("Logged in at both servers.")
-            return replace(draft, authserv_id=word)
-        terminal.tell("\n".join(troubles))
-        if login.made and terminal.agree("Type the password again?", default=True):
-            login.made.unlink()
-            login = _typed(draft.found, draft.path, terminal, undo)
+            return replace(draft, authserv_id=word), login
+        terminal.tell("\n".join(f"{kind}: {exc}" for kind, exc in troubles.items()))
+        refused = any(map(was_refused, troubles.values()))
+        if refused and login.typed and terminal.agree("Type the password again?", default=True):
+            login = _typed(draft.found, draft.path, terminal)
+            continue
+        corrected = draft.found if refused else _corrected(draft.found, troubles, draft.address, terminal)
+        if corrected != draft.found:
+            draft = replace(draft, found=_reached(corrected, draft.address, draft.ca_file, terminal))
             continue
         if terminal.agree("Write the file all the same?", default=False):
-            return draft
+            return draft, login
         raise NotWritten("nothing was written; correct what is said above and run this again, or use --offline")
 
 
-def _at_hand(config: Config) -> bool:
+def _at_hand(config: Config) -> SecretStr | None:
     assert config.imap is not None  # written() writes one
     try:
-        config.imap.secret()
+        return config.imap.secret()
     except (OSError, LookupError):
-        return False
-    return True
+        return None
 
 
-def _try(config: Config) -> tuple[str | None, list[str]]:
-    """Whose word the mails of late carry, and what does not work."""
-    account = config.smtp
-    assert account is not None  # written() writes one
-    word, troubles = None, []
+def _try(config: Config, secret: SecretStr) -> tuple[str | None, dict[str, MailboxFailed | SendFailed]]:
+    """Whose word the mails of late carry, and what does not work, by IMAP and SMTP."""
+    mailbox, account = config.imap, config.smtp
+    assert mailbox is not None  # written() writes both
+    assert account is not None
+    word: str | None = None
+    troubles: dict[str, MailboxFailed | SendFailed] = {}
     try:
-        with closing(connect_of(config)()) as session:
+        with closing(imap.connect(mailbox, lambda: secret)) as session:
             word = usual_word(session, config.folders.inbox)
     except MailboxFailed as exc:
-        troubles.append(f"IMAP: {exc}")
+        troubles["IMAP"] = exc
     try:
-        smtp.probe(account, account.secret, sender=config.me.addresses[0])
+        smtp.probe(account, lambda: secret, sender=config.me.addresses[0])
     except SendFailed as exc:
-        troubles.append(f"SMTP: {exc}")
+        troubles["SMTP"] = exc
     return word, troubles
 
 
@@ -300,5 +350,6 @@ def _next(path: Path, *, signs_in: bool) -> Iterator[str]:
     ]
     if signs_in:
         commands = [(f"rsvpd login {file}", "sign in, once"), commands[0], commands[2]]
-    width = max(len(command) for command, _ in commands)
-    yield from (f"{command:{width}}   # {meaning}" for command, meaning in commands)
+    for command, meaning in commands:
+        yield command  # whole, however long the file's name is
+        yield f"    # {meaning}"

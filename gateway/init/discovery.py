@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from gateway import dns, tls
@@ -17,6 +20,8 @@ T = TypeVar("T")
 # Services of RFC 6186 and RFC 8314, the better first.
 _IMAP: tuple[tuple[str, Tls], ...] = (("_imaps._tcp", "implicit"), ("_imap._tcp", "starttls"))
 _SMTP: tuple[tuple[str, Tls], ...] = (("_submissions._tcp", "implicit"), ("_submission._tcp", "starttls"))
+_PATIENCE = 10.0  # seconds for a connection, and again for TLS
+_IN_THE_CLEAR = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")  # a greeting
 
 
 def _get(url: str) -> bytes | None:
@@ -48,6 +53,23 @@ def discover(address: str, world: World | None) -> Found:
             return found
     imap, smtp = Server(f"imap.{domain}", 993, "implicit", address), Server(f"smtp.{domain}", 465, "implicit", address)
     return Found(imap, smtp, "a guess", sure=False, is_guess=True)
+
+
+def spoken_to(server: Server, ca_file: Path | None) -> Server:
+    """The server with the TLS that it speaks at its port; OSError says why it cannot be reached, or not be trusted.
+
+    At a port of its own a server may speak TLS from the first byte, or greet in the clear and wait for STARTTLS.
+    """
+    with socket.create_connection((server.host, server.port), _PATIENCE) as ear:
+        try:
+            with tls.context(ca_file).wrap_socket(ear, server_hostname=server.host):
+                return replace(server, tls="implicit")
+        except ssl.SSLCertVerificationError:
+            raise
+        except ssl.SSLError as exc:
+            if exc.reason not in _IN_THE_CLEAR:
+                raise
+            return replace(server, tls="starttls")
 
 
 def _ascii(domain: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import NotWritten
-from gateway.init.providers import Found, Server
+from gateway.init.providers import BY_OWNER, Found, Server
 
 _HEAD = """\
 # The settings of one owner of rsvpd, written by `rsvpd init`. What does not stand here has its default;
@@ -23,6 +23,7 @@ _RECORDS = """\
 """
 _EXAMPLE_TOPICS = '# topics = ["formal methods"]         # your fields; some presets go by them'
 _EXAMPLE_INSTITUTION = '# institution = "Example University"'
+_TLS = {"implicit": "encrypted from the first byte", "starttls": "encrypted before anything else is said"}
 _END = """\
 [delivery]
 mode = "draft"                       # answers lie in your Drafts folder; "send": they go out after the hold
@@ -130,29 +131,43 @@ def _authentication(draft: Draft) -> str:
 
 
 def _imap(draft: Draft) -> str:
-    return f"# Found by: {draft.found.said_by}\n[imap]\n" + _account(draft, draft.found.imap)
+    found = draft.found
+    whence = "as you named them" if found.said_by == BY_OWNER else f"found by: {found.said_by}"
+    return f"# Your servers, {whence}.\n[imap]\n" + _account(draft, found.imap, "your mailbox")
 
 
 def _smtp(draft: Draft) -> str:
     provider = draft.found.provider
     keeps = "keeps_copy = true".ljust(36) + " # your provider puts what it sends into Sent\n"
-    return "[smtp]\n" + _account(draft, draft.found.smtp) + (keeps if provider and provider.keeps_copy else "")
+    return (
+        "[smtp]\n"
+        + _account(draft, draft.found.smtp, "by which you send")
+        + (keeps if provider and provider.keeps_copy else "")
+    )
 
 
-def _account(draft: Draft, server: Server) -> str:
-    lines = [_line("host", server.host), f"port = {server.port}", _line("tls", server.tls), _line("user", server.user)]
-    lines += draft.login
+def _account(draft: Draft, server: Server, what: str) -> str:
+    lines = [
+        _line("host", server.host, what),
+        f"port = {server.port}",
+        _line("tls", server.tls, _TLS[server.tls]),
+        _line("user", server.user, "you log in by this name"),
+        *draft.login,
+    ]
     if draft.ca_file:
-        lines.append(_line("ca_file", str(draft.ca_file)))
+        lines.append(_line("ca_file", str(draft.ca_file), "who vouches for these servers"))
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 def password(place: str, value: str) -> tuple[str, ...]:
     """The line that says where the password stands: in a file, in an env(ironment variable), in a command's output."""
-    return (f"password = {{ {_line(place, value).rstrip()} }}",)
+    return (
+        f"password = {{ {_line(place, value).rstrip()} }}".ljust(36) + " # where it stands; never the password itself",
+    )
 
 
 def oauth(provider: str, client: str) -> tuple[str, ...]:
     """The lines that have the owner sign in at Google or Microsoft, by an app that they registered there."""
     secret = ', secret = { file = "google-client-secret" }' if provider == "google" else ""
-    return f'oauth = "{provider}"', f"oauth_client = {{ {_line('id', client).rstrip()}{secret} }}"
+    signs_in = f'oauth = "{provider}"'.ljust(36) + " # you sign in there, once: rsvpd login"
+    return signs_in, f"oauth_client = {{ {_line('id', client).rstrip()}{secret} }}"

@@ -15,6 +15,7 @@ from gateway.settings import Section
 
 Tls = Literal["implicit", "starttls"]
 _IMPLICIT = (993, 465)
+BY_OWNER = "you"  # who says so, where the owner named the servers
 _HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import termios
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import click
@@ -22,6 +25,9 @@ class Terminal(Protocol):
 
     def secret(self, question: str) -> SecretStr | None: ...
 
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """Tell what is waited for meanwhile, if that is anything."""
+
 
 class Person:
     """Somebody at the terminal."""
@@ -34,10 +40,10 @@ class Person:
         return answer.strip()
 
     def choose(self, question: str, choices: Mapping[str, str], default: str) -> str:
-        width = max(map(len, choices)) + 2
-        click.echo("")
-        for name, meaning in choices.items():
-            click.echo(f"  {name:{width}}{meaning}")
+        table = click.HelpFormatter()
+        with table.indentation():
+            table.write_dl(list(choices.items()))
+        click.echo(f"\n{table.getvalue()}", nl=False)
         answer: str = click.prompt(question, type=click.Choice(list(choices)), default=default, show_choices=False)
         return answer
 
@@ -46,6 +52,19 @@ class Person:
 
     def secret(self, question: str) -> SecretStr | None:
         return SecretStr(click.prompt(question, hide_input=True))
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """What is typed before it is asked for may be the password: it is not shown, and is no answer."""
+        before = termios.tcgetattr(sys.stdin)
+        silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, silent)
+        try:
+            if what:
+                click.echo(what)
+            yield
+        finally:
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
 
 
 class Nobody:
@@ -67,3 +86,9 @@ class Nobody:
 
     def secret(self, _question: str) -> SecretStr | None:
         return None
+
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        if what:
+            click.echo(what)
+        yield

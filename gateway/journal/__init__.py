@@ -638,6 +638,11 @@ class Journal:
         with self.store.read() as connection:
             return casebook.by_name(connection, self.owner, name)
 
+    def case_of_mail(self, digits: str) -> Case | None:
+        """The case of a mail by the digits that the log names it by."""
+        with self.store.read() as connection:
+            return casebook.by_mail(connection, self.owner, digits)
+
     def history(self, case: Case) -> list[Event]:
         """What happened in a case, in order."""
         of_case = select(entries.c.id).where(entries.c.case_id == case.id)

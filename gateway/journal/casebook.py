@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, select, update
 
-from gateway.journal.schema import cases
+from gateway.journal.schema import cases, entries
 from gateway.model import Case, Person, Verdict
 
 
@@ -35,6 +35,13 @@ def by_name(connection: Connection, owner: str, name: str) -> Case | None:
     if not digits.isdecimal():
         return None
     row = _latest(connection, owner, cases.c.number == int(digits))
+    return _row_to_case(row) if row else None
+
+
+def by_mail(connection: Connection, owner: str, digits: str) -> Case | None:
+    """The case of the mail whose key begins with these digits."""
+    mails = select(entries.c.case_id).where(entries.c.owner == owner, entries.c.key.between(digits, f"{digits}g"))
+    row = _latest(connection, owner, cases.c.id.in_(mails))
     return _row_to_case(row) if row else None
 
 

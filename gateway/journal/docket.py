@@ -147,8 +147,8 @@ class Docket:
 
     def judged(
         self, entry: Entry, judgement: Judgement, account: dict[str, Any], ruling: Ruling, now: datetime
-    ) -> None:
-        """Note a judgement and what follows from it; an invitation opens its case or continues it."""
+    ) -> str | None:
+        """Note a judgement and what follows from it; the case ("c17") that an invitation opens or continues."""
         case = self._case_of(judgement, now)
         decision = judgement.decision
         row = {
@@ -168,6 +168,7 @@ class Docket:
         because = "; ".join((f"rule {decision.rule}", *decision.because))
         said = ((str(decision.verdict), because), (str(ruling.state), sealed(ruling, account)))
         self._judged.append((entry, case, row, [{"what": what, "why": why} for what, why in said]))
+        return case.known.name if case else None
 
     def write(self, now: datetime) -> None:
         """Write down what was noted, in the order in which it was; cases are looked up anew from then on."""
