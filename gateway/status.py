@@ -10,7 +10,7 @@ from gateway.blindness import Blindness, blindnesses
 from gateway.config import Config
 from gateway.errors import RsvpdError
 from gateway.journal import Journal
-from gateway.model import State
+from gateway.model import WAITING, State
 from gateway.pipeline import FAULTY, PAUSED
 from gateway.presence import Presence, presence_of
 from gateway.review import listed, rhythm_of
@@ -108,7 +108,7 @@ def _with_journal(found: Status, journal: Journal) -> Status:
         last_mail=last_mail,
         last_decision=last_decision,
         queue=journal.queue(),
-        for_you=len(listed(journal, COUNTED)),
+        for_you=sum(entry.state not in WAITING for _, entry in listed(journal, COUNTED)),  # those are in the queue
         next_summary=found.next_summary,
         mode=found.mode,
         paused=journal.fact(PAUSED) is not None,
