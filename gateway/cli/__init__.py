@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -22,18 +22,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli import tables
-from gateway.cli.arguments import CONFIG, CONFIGURATION, NEEDS_YOU, PLACE, FileOrTable, count, table_in
+from gateway.cli import cases, tables
+from gateway.cli.arguments import (
+    CONFIG,
+    CONFIGURATION,
+    NEEDS_YOU,
+    PLACE,
+    FileOrTable,
+    config_at,
+    count,
+    default_config,
+    table_in,
+)
 
 if TYPE_CHECKING:
     from gateway.check.finding import Finding
-    from gateway.commands.verbs import Verb
-    from gateway.config import Config
     from gateway.heartbeat import Heartbeat
-    from gateway.journal import Journal
-    from gateway.model import Case
-
-_LISTED = 100  # cases; with more nobody sees what is new
 
 
 @contextmanager
@@ -95,46 +99,6 @@ def main() -> None:
     """
     os.umask(0o077)
     logging.getLogger("mailparser").setLevel(logging.CRITICAL)  # it remarks on every part it has no use for
-
-
-def _config(path: Path | str | None) -> Config:
-    """The settings of the given file or owner in a table, or of the default file; BadConfig when there is none."""
-    from gateway.config import load
-    from gateway.errors import BadConfig
-
-    if isinstance(path, str):
-        from gateway.sharing import settings_at
-
-        return settings_at(path)
-    if path is None:
-        path = _default_config()
-        if not path.exists():
-            why = "no such file; name yours with --config, or have `rsvpd init` write it"
-            raise BadConfig(str(path), (why,))
-    return load(path)
-
-
-def _default_config() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "rsvpd" / "config.toml"
-
-
-def _journal(config_path: Path | str | None) -> tuple[Config, Journal]:
-    """The owner's journal; the service hears of it when the command is done with it."""
-    from gateway.state import acting_for, open_journal, ring
-
-    config = _config(config_path)
-    context = click.get_current_context()
-    context.with_resource(acting_for(config))
-    context.call_on_close(partial(ring, config))
-    return config, open_journal(config)
-
-
-def _case(journal: Journal, name: str) -> Case:
-    found = journal.case(name)
-    if found is None:
-        raise click.UsageError(f"there is no case {name}; `rsvpd list` shows them")
-    return found
 
 
 @main.command(short_help="See it work: no account, no configuration, no network.")
@@ -236,7 +200,7 @@ def first_file(
         raise click.UsageError("say one place where the password stands, not several")
     wish = Wish(password=given[0] if given else None, **said)
     terminal = Person() if sys.stdin.isatty() else Nobody()
-    init(wish, output or _default_config(), terminal, None if offline else World())
+    init(wish, output or default_config(), terminal, None if offline else World())
 
 
 def _known(option: str, value: str | None, there_are: Collection[str]) -> None:
@@ -324,7 +288,7 @@ def login(config_path: Path | str) -> None:
     """
     from gateway.logins import sign_in
 
-    config = _config(config_path)
+    config = config_at(config_path)
     kept = list(sign_in(config, _Terminal(), datetime.now(UTC)))
     if not kept:
         raise click.UsageError(f"no account in the file of {config.owner} says oauth; passwords need no signing in")
@@ -360,7 +324,7 @@ def explain(config_path: Path | str | None, as_json: bool, paths: tuple[Path, ..
     from gateway.owner import for_reading
     from gateway.reading import Reader
 
-    config = Config() if config_path is None and not _default_config().exists() else _config(config_path)
+    config = Config() if config_path is None and not default_config().exists() else config_at(config_path)
     if config.path is None:
         click.echo("No --config given: judged as for somebody whose records are empty.", err=True)
     owner, troubles = for_reading(config)
@@ -433,7 +397,7 @@ def replay(
 
     if bool(paths) == bool(folder):
         raise click.UsageError("name files to read, or --imap")
-    config = _config(config_path)
+    config = config_at(config_path)
     owner, troubles = for_reading(config)
     for trouble in troubles:
         click.echo(f"rsvpd: {trouble}", err=True)
@@ -552,7 +516,7 @@ def status(configs: tuple[Path | str, ...], as_json: bool) -> None:
     from gateway.state import SYSTEM_FILES, acting_for
     from gateway.status import Status, status_of
 
-    usual = _default_config()
+    usual = default_config()
     given = [Path(config) for config in configs] or (
         (SYSTEM_FILES,) if SYSTEM_FILES.is_dir() and not usual.exists() else (usual,)
     )
@@ -586,224 +550,5 @@ def _show_processes(url: str, *, as_json: bool) -> None:
         sys.exit(NEEDS_YOU)
 
 
-@main.command("list", short_help="Cases that need you, and answers about to go out.")
-@CONFIG
-@click.option("--all", "everything", is_flag=True, help="Every case, whatever became of it.")
-def list_cases(config_path: Path | str | None, everything: bool) -> None:
-    """The latest hundred cases that need you, and answers that have not gone out yet, with when they do.
-
-    What needs you is an invitation to accept or to decide about, a text to paste, an answer that did not get through.
-
-    Drafts, which lie in your Drafts folder, and invitations older than 7 days, which are answered only if you say so,
-    may be many and are only counted; they stand in the weekly summary, as does all that was answered or declined
-    quietly.
-    """
-    from gateway.card import console, show_cases
-    from gateway.review import left_apart, listed
-
-    config, journal = _journal(config_path)
-    rows = journal.latest() if everything else listed(journal, _LISTED + 1)
-    if rows:
-        show_cases(rows[: None if everything else _LISTED], config.me.zone, console())
-    else:
-        click.echo("No cases yet." if everything else "Nothing waits for you. `rsvpd list --all` shows all cases.")
-    if everything:
-        return
-    if len(rows) > _LISTED:
-        click.echo(f"These are the latest {_LISTED} that wait for you. `rsvpd list --all` shows all cases.")
-    if apart := left_apart(journal):
-        click.echo(f"In your Drafts folder, or too old to be answered unasked: {apart} (--all).")
-
-
-@main.command(short_help="All about one case.")
-@CONFIG
-@click.option("--policy", "with_policy", is_flag=True, help="Also print the policy it was decided under.")
-@click.argument("case")
-def show(config_path: Path | str | None, with_policy: bool, case: str) -> None:
-    """All about one case: the findings, the reasons, the answer, and what happened when.
-
-    CASE is one like c17, or the eight digits that the log names a mail by.
-    """
-    from gateway.card import console, show_case
-
-    config, journal = _journal(config_path)
-    of_mail = journal.case_of_mail(case) if re.fullmatch(r"[0-9a-f]{8}", case) else None
-    found = of_mail or _case(journal, case)
-    zone = config.me.zone
-    mails = journal.of_case(found)
-    show_case(found, mails, journal.history(found), zone, console())
-    for fingerprint in dict.fromkeys(mail.policy for mail in mails if mail.policy):
-        since = journal.policies.since(fingerprint)
-        click.echo(
-            f"Decided under policy {fingerprint[:8]}"
-            + (f", in force since {since.astimezone(zone):%Y-%m-%d}." if since else ".")
-        )
-        if with_policy:
-            click.echo(journal.policies.text(fingerprint) or "")
-
-
-def _decide(act: Callable[[Config, Journal, Case, datetime], str], config_path: Path | str | None, case: str) -> None:
-    config, journal = _journal(config_path)
-    click.echo(act(config, journal, _case(journal, case), datetime.now(UTC)))
-
-
-def _decide_by(verb: Verb, config_path: Path | str | None, case: str) -> None:
-    from gateway.deeds import carry_out
-
-    _decide(partial(carry_out, verb), config_path, case)
-
-
-@main.command(short_help="You will accept this person.")
-@CONFIG
-@click.argument("case")
-def approve(config_path: Path | str | None, case: str) -> None:
-    """You will accept this person: an answer that still waits is taken back."""
-    from gateway.commands.verbs import Verb
-
-    _decide_by(Verb.ACCEPT, config_path, case)
-
-
-@main.command(short_help="Decline this person with the answer of your policy.")
-@CONFIG
-@click.argument("case")
-def decline(config_path: Path | str | None, case: str) -> None:
-    """Decline this person with the answer of your policy."""
-    from gateway.commands.verbs import Verb
-
-    _decide_by(Verb.DECLINE, config_path, case)
-
-
-_COMPANY = click.option("--company", is_flag=True, help="All of the inviter's company, not this person alone.")
-
-
-@main.command(short_help="Accept this person now and in future.")
-@CONFIG
-@_COMPANY
-@click.argument("case")
-def always(config_path: Path | str | None, company: bool, case: str) -> None:
-    """Accept this person now and whenever they invite you; `rsvpd neither` takes it back."""
-    from gateway.commands.verbs import Verb
-
-    _decide_by(Verb.ALWAYS_COMPANY if company else Verb.ALWAYS_PERSON, config_path, case)
-
-
-@main.command(short_help="Decline this person now and in future, unanswered.")
-@CONFIG
-@_COMPANY
-@click.argument("case")
-def never(config_path: Path | str | None, company: bool, case: str) -> None:
-    """Decline this person now and whenever they invite you, without an answer; `rsvpd neither` takes it back."""
-    from gateway.commands.verbs import Verb
-
-    _decide_by(Verb.NEVER_COMPANY if company else Verb.NEVER_PERSON, config_path, case)
-
-
-@main.command(short_help="Take back what you said, always or never.")
-@CONFIG
-@click.argument("case")
-def neither(config_path: Path | str | None, case: str) -> None:
-    """Take back what you said, always or never, of this person and their company."""
-    from gateway.commands.verbs import Verb
-
-    _decide_by(Verb.NEITHER, config_path, case)
-
-
-@main.command(short_help="Send again an answer that did not get through.")
-@CONFIG
-@click.argument("case")
-def retry(config_path: Path | str | None, case: str) -> None:
-    """Send again an answer that was refused, or is uncertain and did not arrive as far as you know."""
-    from gateway import review
-
-    _decide(review.retry, config_path, case)
-
-
-@main.command("suggest", short_help="Rows for your policy, read off what you overruled.")
-@click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
-def suggest_rows(config_path: Path | str | None) -> None:
-    """Rows for your policy, read off what you decided otherwise in the latest thousand cases; you paste them, or not.
-
-    Each comes with what it would have changed so far. Writes nothing.
-    """
-    from gateway.owner import policy_at_hand
-    from gateway.review import decided
-    from gateway.suggest import as_toml, suggest
-
-    config, journal = _journal(config_path)
-    found = suggest(decided(journal), policy_at_hand(config))
-    if found:
-        click.echo("# To be put above the other rows of your file, if you agree.\n")
-        click.echo("\n".join(map(as_toml, found)), nl=False)
-    else:
-        click.echo("Nothing to suggest: nothing that you decided otherwise than your policy recurs.")
-
-
-@main.command(short_help="Stop sending at once; watching and judging go on.")
-@CONFIG
-def pause(config_path: Path | str | None) -> None:
-    """Stop sending at once; watching and judging go on. Survives restarts."""
-    from gateway.pipeline import PAUSED
-
-    _, journal = _journal(config_path)
-    journal.set_fact(PAUSED, datetime.now(UTC).isoformat())
-    click.echo("Paused: nothing is sent to inviters until `rsvpd resume`.")
-
-
-@main.command(short_help="Send again after `rsvpd pause`.")
-@CONFIG
-def resume(config_path: Path | str | None) -> None:
-    """Send again after `rsvpd pause`."""
-    from gateway.pipeline import PAUSED
-
-    _, journal = _journal(config_path)
-    journal.set_fact(PAUSED, None)
-    click.echo("Resumed.")
-
-
-def _somebody(_ctx: click.Context, _parameter: click.Parameter, value: str) -> str:
-    from gateway.names import read
-    from gateway.settings import is_address
-
-    if not (is_address(value.strip()) if "@" in value else read(value).words):
-        raise click.BadParameter(f"{value!r} is neither an address nor a name")
-    return value.strip()
-
-
-@main.command(short_help="Erase a person everywhere.")
-@CONFIG
-@click.argument("who", metavar="ADDRESS|NAME", callback=_somebody)
-def forget(config_path: Path | str | None, who: str) -> None:
-    """Erase a person everywhere: from what is known of your acquaintances, and from the cases.
-
-    Your own files and mail stay as they are; what is read from them again leaves this person out. An answer that still
-    waits is taken back. Exits with 1 if nobody of this address or name is known.
-    """
-    from gateway.owner import people_of
-
-    _, journal = _journal(config_path)
-    now = datetime.now(UTC)
-    records, cases = people_of(journal).forget(who, now), journal.forget(who, now)
-    if not records and not cases:
-        click.echo(f"Nobody called {who} is known; nothing was erased.")
-        sys.exit(NEEDS_YOU)
-    click.echo(f"Erased {who}: records of acquaintances {records}, cases {cases}.")
-
-
-@main.command(short_help="The weekly summary, to look at or to send now.")
-@click.argument("config_path", metavar="CONFIG", type=FileOrTable(path_type=Path, exists=True, dir_okay=False))
-@click.option("--print", "how", flag_value="print", default="print", help="Show it here. [default]")
-@click.option("--send", "how", flag_value="send", help="Send it to yourself now.")
-@click.option("--week", metavar="2026-W47", help="Which week. [default: the one that is running]")
-def digest(config_path: Path | str | None, how: str, week: str | None) -> None:
-    """The weekly summary, to look at or to send to yourself."""
-    from gateway.review import send_summary, summary
-
-    config, journal = _journal(config_path)
-    now = datetime.now(UTC)
-    try:
-        if how == "print":
-            click.echo(summary(config, journal, week, now).text, nl=False)
-        else:
-            click.echo(send_summary(config, journal, week, now))
-    except ValueError as exc:
-        raise click.UsageError(str(exc)) from None
+for _command in cases.COMMANDS:
+    main.add_command(_command)
