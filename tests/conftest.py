@@ -1,4 +1,5 @@
 import os
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +38,20 @@ def smtp_server(tmp_path: Path) -> Iterator[SmtpServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def pieces(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is said over TLS, in the pieces in which it goes out."""
+    said: list[bytes] = []
+    usual = ssl.SSLSocket.sendall
+
+    def sendall(self: ssl.SSLSocket, data: bytes) -> None:
+        said.append(data)
+        usual(self, data)
+
+    monkeypatch.setattr(ssl.SSLSocket, "sendall", sendall)
+    return said
 
 
 @pytest.fixture(scope="session")

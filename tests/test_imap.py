@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import selectors
-import ssl
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -530,18 +529,9 @@ def test_an_answered_mail_is_marked_and_stays_unread(dovecot: Dovecot, login: Lo
     assert [item[b"FLAGS"] for item in dovecot.mails(login)] == [{b"\\Answered"}]
 
 
-def test_what_is_said_in_a_row_goes_out_in_one_piece(
-    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pieces: list[bytes] = []
-    usual = ssl.SSLSocket.sendall
-
-    def sendall(self: ssl.SSLSocket, data: bytes) -> None:
-        pieces.append(data)
-        usual(self, data)
-
+def test_what_is_said_in_a_row_goes_out_in_one_piece(dovecot: Dovecot, login: Login, pieces: list[bytes]) -> None:
     with session(dovecot, login) as opened:
-        monkeypatch.setattr(ssl.SSLSocket, "sendall", sendall)
+        pieces.clear()
         opened.append("Drafts", [mail(1)])
         opened.append("Drafts", [mail(number) for number in range(2, 22)])
         opened.statuses(["Drafts", "Sent"])

@@ -101,16 +101,8 @@ def test_a_mail_goes_out_over_tls_after_one_login(
 
 
 def test_sender_and_recipient_are_said_at_once_where_the_server_takes_them_so(
-    server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+    server: SmtpServer, pieces: list[bytes]
 ) -> None:
-    pieces: list[bytes] = []
-    usual = ssl.SSLSocket.sendall
-
-    def sendall(self: ssl.SSLSocket, data: bytes) -> None:
-        pieces.append(data)
-        usual(self, data)
-
-    monkeypatch.setattr(ssl.SSLSocket, "sendall", sendall)
     send(server)
 
     both = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{RECIPIENT}> NOTIFY=NEVER\r\n".encode()
