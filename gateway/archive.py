@@ -76,7 +76,12 @@ def _read(files: Iterable[Path], skip: Skip) -> Iterator[tuple[str, bytes]]:
 
 def _of_maildir(path: Path) -> Iterator[Path]:
     for folder in ("cur", "new"):
-        yield from sorted((path / folder).iterdir())
+        yield from sorted((path / folder).iterdir(), key=_when)
+
+
+def _when(file: Path) -> list[str | int]:
+    """A file's place in the order of delivery: its name begins with the time, in numbers of any length."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)]
 
 
 def _mbox(path: Path) -> Iterator[tuple[str, bytes]]:

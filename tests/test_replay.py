@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import mailbox
 import os
 import pty
@@ -88,6 +89,20 @@ def test_an_archive_of_any_kind_gives_the_same(kind: str, config: Path, archive:
     results = [rsvpd("replay", "--config", config, path).stdout for path in (archive, tmp_path / kind)]
 
     assert results[0] == results[1]
+
+
+def test_a_maildir_is_read_in_the_order_of_delivery(config: Path, tmp_path: Path) -> None:
+    box = mailbox.Maildir(tmp_path / "box")
+    box.close()
+    for name, raw in {
+        "1764366123.M998P7Q9.ada": linkedin("Bob Stranger", invitation=BOBS),
+        "1764366123.M1002P7Q10.ada": reminder("Bob Stranger", invitation=BOBS),
+    }.items():
+        (tmp_path / "box" / "cur" / f"{name}:2,S").write_bytes(raw)
+
+    result = rsvpd("explain", "--json", "--config", config, tmp_path / "box")
+
+    assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["invitation", "reminder"]
 
 
 def test_an_archive_without_an_invitation_is_told_in_a_line(config: Path, tmp_path: Path) -> None:
