@@ -54,7 +54,9 @@ password = {{ file = "password" }}
 
 def ours(job: Job) -> dict[str, float]:
     """What bench.one_round found of rsvpd, in a process of its own."""
-    (job.folder / "password").write_text(job.login.password)
+    password = job.folder / "password"
+    password.write_text(job.login.password)
+    password.chmod(0o600)
     config = job.folder / "ada.toml"
     config.write_text(_CONFIG.format(mx=MX, host=HOST, job=job))
     command = [sys.executable, "-m", "bench.one_round", str(config)]

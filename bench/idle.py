@@ -106,6 +106,7 @@ class Stage:
             login = self.server.user(f"owner{number:04}@example.org")
             self.logins.append(login)
             (passwords / login.user).write_text(login.password)
+            (passwords / login.user).chmod(0o600)
             text = _CONFIG.format(login=login, mx=MX, host=HOST, server=self.server)
             (self.folder / "etc" / f"{self.name(login)}.toml").write_text(text)
 

@@ -303,7 +303,7 @@ class Round:
         if selected.uidnext - 1 == last:
             return  # nothing came since; a server that does not tell its next UID says 0
         found = session.look(
-            self._wanted(), since_uid=last + 1, senders=self.config.me.addresses, of_senders=commands.SEARCH
+            tuple(self._wanted()), since_uid=last + 1, senders=self.config.me.addresses, of_senders=commands.SEARCH
         )
         for batch in session.fetch_together(found, largest=LARGEST_MAIL):
             self.steps.take()
@@ -318,9 +318,11 @@ class Round:
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)
 
-    def _wanted(self) -> tuple[tuple[str, ...], ...]:
-        """What the inbox is asked for."""
-        return (*criteria(), *bounces.SEARCH, *conversation.search(self.journal, self.clock()))
+    def _wanted(self) -> Iterator[tuple[str, ...]]:
+        """What the inbox is asked for; the answers to us come last, since they are looked up."""
+        yield from criteria()
+        yield from bounces.SEARCH
+        yield from conversation.search(self.journal, self.clock())
 
     def _is_wanted(self, raw: bytes) -> bool:
         try:
