@@ -1,6 +1,6 @@
 """What rsvpd costs, beside the physical limit and the programs people would use instead.
 
-    python -m bench [PART ...]      (make bench: all of them; some forty minutes on two cores)
+    python -m bench [PART ...]      (make bench: all of them; half an hour on two cores)
 
 Prints a table, writes bench/results.json and bench/machine.json, and ends with "met=N missed=N". What is there only to
 be compared counts as neither. A part that breaks off is named, and does not stop the others; the exit status is 1 then.
