@@ -25,12 +25,12 @@ class Injection:
 
 
 # A round that takes in, files and answers three mails makes about as many calls as the third column says; those of
-# which there are many are hit at every eighth, or so.
+# which there are many are hit at every seventh, or so.
 _CALLS = (
-    ("fdatasync", ("signal=KILL", "error=EIO", "error=ENOSPC"), 31, 1),
-    ("pwrite64", ("signal=KILL", "error=EIO", "error=ENOSPC"), 390, 8),
-    ("write", ("signal=KILL", "error=ECONNRESET"), 74, 1),  # into a TLS connection
-    ("read", ("signal=KILL", "error=ECONNRESET"), 240, 6),
+    ("fdatasync", ("signal=KILL", "error=EIO", "error=ENOSPC"), 17, 1),
+    ("pwrite64", ("signal=KILL", "error=EIO", "error=ENOSPC"), 352, 7),
+    ("write", ("signal=KILL", "error=ECONNRESET"), 62, 1),  # into a TLS connection
+    ("read", ("signal=KILL", "error=ECONNRESET"), 240, 4),
     ("sendto", ("signal=KILL", "error=ECONNRESET"), 5, 1),  # into a connection without TLS
     ("recvfrom", ("signal=KILL", "error=ECONNRESET"), 6, 1),
     ("connect", ("error=ECONNREFUSED", "error=ETIMEDOUT"), 3, 1),
@@ -50,7 +50,7 @@ def injections() -> Iterator[Injection]:
         for how in hows:
             for number in range(1, last + 1, stride):
                 yield Injection(f"{call}: {_words(how)}", call=call, how=how, when=f"{number}")
-    for number in range(1, 390, 16):
+    for number in range(1, 352, 14):
         yield Injection("pwrite64: ENOSPC from then on", call="pwrite64", how="error=ENOSPC", when=f"{number}+")
     for call, hows, last, stride in _CALLS_OF_THE_START:
         for how in hows:
