@@ -1,9 +1,8 @@
-"""The heap: that of the C library, in which TLS, SQLite and lxml live, and that of Python's own objects."""
+"""The heap of the C library, in which TLS, SQLite and lxml live beside Python's own objects."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
@@ -17,12 +16,3 @@ def keep_one() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not with every C library
         if mallopt:
             mallopt(_ARENA_MAX, 1)
-
-
-def settle() -> None:
-    """Have the collector pass over what there is by now: program, settings, owners.
-
-    To go through all of it stops every thread for as long as an answer takes, and with a thousand owners for longer.
-    """
-    gc.collect()
-    gc.freeze()

@@ -97,10 +97,10 @@ class Service:
         scheduler = self._clockwork()
         try:
             self._open_doors()
-            heap.settle()
             systemd.notify("READY=1", f"STATUS={self.status}")
-            told = LogEvent.STARTED.of(version=version("rsvpd"), owners=len(self.watches))
-            log.info("rsvpd %s serves %s", version("rsvpd"), self._whom, extra=told)
+            release = version("rsvpd")
+            told = LogEvent.STARTED.of(version=release, owners=len(self.watches))
+            log.info("rsvpd %s serves %s", release, self._whom, extra=told)
             while not self._stopping.is_set():
                 self._start_rounds()
                 self._wait(self._turns.wait(time.monotonic()))
