@@ -35,7 +35,8 @@ class Prepared:
         """Run it with each of these values, none of them a list."""
         wording = self._worded(connection, {})
         bound = [wording.bound(row) for row in rows]
-        _driver(connection, wording.sql, bound).cursor().executemany(wording.sql, bound)
+        _announce(connection, wording.sql, bound)
+        driver_of(connection).cursor().executemany(wording.sql, bound)
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """The rows it finds, columns by name."""
@@ -55,7 +56,8 @@ class Prepared:
 
     def _asked(self, connection: Connection, wording: _Wording, values: Mapping[str, Any]) -> Any:
         bound = wording.bound(values)
-        return _driver(connection, wording.sql, bound).execute(wording.sql, bound)
+        _announce(connection, wording.sql, bound)
+        return driver_of(connection).execute(wording.sql, bound)
 
     def _worded(self, connection: Connection, values: Mapping[str, Any]) -> _Wording:
         lengths = tuple([_length(values[name]) for name in self._lists])
@@ -139,8 +141,12 @@ def _filled(values: Collection[Any], length: int) -> list[Any]:
     return given + given[-1:] * (length - len(given))
 
 
-def _driver(connection: Connection, sql: str, bound: Any) -> Any:
-    """The driver's connection, for a statement that listeners were told of."""
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection, for what SQLAlchemy need not do."""
+    return connection.connection.dbapi_connection
+
+
+def _announce(connection: Connection, sql: str, bound: Any) -> None:
+    """Tell those who listen for statements of one that SQLAlchemy does not run."""
     for told in connection.engine.dispatch.before_cursor_execute:
         told(connection, None, sql, bound, None, False)
-    return connection.connection.dbapi_connection

@@ -32,7 +32,7 @@ from sqlalchemy.pool import Pool, QueuePool
 from sqlalchemy.util import LRUCache
 
 from gateway.errors import JournalFailed, LeaseLost
-from gateway.journal.prepared import Prepared
+from gateway.journal.prepared import Prepared, driver_of
 from gateway.journal.schema import LAYOUT, events, metadata
 from gateway.ownership import why_not_keep
 
@@ -94,7 +94,7 @@ class Store:
     def _be_alone(self, connection: Connection, *, lasting: bool) -> None:
         """Have a transaction that just began to itself; LeaseLost when this process may not write any more."""
         if isinstance(self.engine, _File):
-            driver = _driver(connection)
+            driver = driver_of(connection)
             driver.execute(f"PRAGMA synchronous={'FULL' if lasting else 'NORMAL'}")
             # A transaction that reads first and writes later would otherwise fail when another wrote in between.
             driver.execute("BEGIN IMMEDIATE")
@@ -131,7 +131,7 @@ class Store:
     def _see_one_state(self, connection: Connection) -> None:
         if isinstance(self.engine, _File):
             connection.begin()
-            _driver(connection).execute("BEGIN")
+            driver_of(connection).execute("BEGIN")
         else:
             # Each statement sees what is committed by then, in a transaction or not; without, there are no BEGIN and
             # ROLLBACK to wait for.
@@ -141,12 +141,6 @@ class Store:
     def _failures(self) -> tuple[type[Exception], ...]:
         """What SQLAlchemy raises, and the driver, and who finds what no longer is a date or JSON."""
         return SQLAlchemyError, self.engine.dialect.loaded_dbapi.Error, ValueError
-
-
-def _driver(connection: Connection) -> sqlite3.Connection:
-    # SQLAlchemy is told to leave BEGIN to us, and by the driver itself it takes a tenth of the time.
-    driver: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
-    return driver
 
 
 def _plain(exc: Exception) -> str:
