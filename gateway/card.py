@@ -19,6 +19,7 @@ from rich.text import Text
 from gateway.agenda import stands
 from gateway.explain import account
 from gateway.model import Case, Channel, Entry, Known, State, Verdict
+from gateway.plural import plural
 from gateway.reading import Reading
 from gateway.replay import Count, Replayed, Ruled, by_rule, moves, outcomes, told, verdicts
 
@@ -206,7 +207,7 @@ def show_replay(
 ) -> None:
     """Print what a replay found: the numbers, the rules that were used, and the decisions asked for."""
     if not rows:
-        to.print(f"No invitations among {count.mails} mail{'' if count.mails == 1 else 's'}.")
+        to.print(f"No invitations among {count.mails} {plural(count.mails, 'mail')}.")
         return
     to.print(f"{told(count)}.")
     every = [row.ruled for row in rows], [row.other for row in rows if row.other]

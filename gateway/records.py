@@ -20,6 +20,7 @@ from gateway.journal.index import PeopleIndex, SourceState
 from gateway.letter import LETTER_ID
 from gateway.model import Acquaintance, Entry, Link
 from gateway.people.keys import address_key
+from gateway.plural import plural
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Records:
             keep(folder, people, f"{selected.uidvalidity}:{part[-1]}", now)
             fresh = False
             count = start + len(part)
-            mails = f"{count} mail{'' if count == 1 else 's'}"
+            mails = f"{count} {plural(count, 'mail')}"
             log.info("%s: %s of %r read", self.config.owner, mails, folder, extra=LogEvent.READ.of())
 
     def _answers(self, blocks: Iterable[bytes], mine: Mine, folder: str) -> Iterator[Acquaintance]:

@@ -34,6 +34,7 @@ from gateway.errors import BadConfig, JournalFailed, LeaseLost, ListenFailed, Ma
 from gateway.events import LogEvent
 from gateway.heartbeat import Heartbeat
 from gateway.logbook import Tally
+from gateway.plural import plural
 from gateway.presence import Presence, leave_word
 from gateway.roster import Roster
 from gateway.round import Round
@@ -524,7 +525,7 @@ class Service:
 
 
 def _owners(number: int) -> str:
-    return f"{number:,} owner{'' if number == 1 else 's'}"
+    return f"{number:,} {plural(number, 'owner')}"
 
 
 def _terms(work: Round) -> tuple[Lmtp | None, frozenset[str]]:

@@ -17,6 +17,7 @@ from gateway.events import LogEvent
 from gateway.imap import reaches
 from gateway.journal import Journal
 from gateway.journal.leases import Holding, Leases, OwnersFile, Tenure, now
+from gateway.plural import plural
 from gateway.roster import Roster
 from gateway.sight import Sight
 from gateway.state import open_journal
@@ -244,8 +245,8 @@ class Sharing:
                 break
             with self._guard:
                 self._held.update({holding.owner: holding for holding, _ in taken})
-            plural = "" if len(taken) == 1 else "s"
-            log.info("%d owner%s taken", len(taken), plural, extra=LogEvent.SHARES.of(taken=len(taken)))
+            owners = plural(len(taken), "owner")
+            log.info("%d %s taken", len(taken), owners, extra=LogEvent.SHARES.of(taken=len(taken)))
             files = [file for _, file in taken]
             self._tell_of(files)
             told |= {file.name: file.revision for file in files}

@@ -12,7 +12,7 @@ from gateway.events import LogEvent
 ROOT = Path(gateway.__file__).parent
 # From the ground up; a module may import from its own floor and from those below.
 FLOORS = (
-    ("model", "errors", "events", "settings", "ownership"),
+    ("model", "errors", "events", "settings", "ownership", "plural"),
     ("mail", "structure", "hypertext", "cases", "names"),
     (
         "networks",

@@ -17,6 +17,7 @@ from gateway.errors import BadTemplate, DnsAway, SendFailed
 from gateway.lint import lint
 from gateway.logins import kept, login_of, troubles
 from gateway.owner import placed, policy_of, replies_of
+from gateway.plural import plural
 
 # Whether it is there does not matter: a name server that says so is one that answers. A name for examples (RFC 2606),
 # so that no network hears of the question.
@@ -62,8 +63,8 @@ def _policy(config: Config) -> Iterator[Finding]:
     for found in faults:
         yield fault_of_file(config, "policy", placed(config, found.where, found.what))
     if not faults:
-        rules = f"{len(config.rule)} rule{'' if len(config.rule) == 1 else 's'} of your own"
-        yield good("policy", f"preset {config.policy.preset}, {rules}")
+        number = len(config.rule)
+        yield good("policy", f"preset {config.policy.preset}, {number} {plural(number, 'rule')} of your own")
 
 
 def fault_of_file(config: Config, what: str, found: str) -> Finding:

@@ -16,6 +16,7 @@ from gateway.errors import MailboxFailed, Unreadable
 from gateway.imap import Selected, Session
 from gateway.mail import parse
 from gateway.owner import connect_of
+from gateway.plural import plural
 from gateway.provenance import believable
 
 CLOCK_MAY_DIFFER = timedelta(minutes=5)
@@ -72,7 +73,7 @@ def _inbox(config: Config, session: Session, now: datetime) -> Iterator[Finding]
 
 
 def _keeps(folder: str, selected: Selected) -> Finding:
-    told = f"{folder}: {selected.exists:,} mail{'' if selected.exists == 1 else 's'}"
+    told = f"{folder}: {selected.exists:,} {plural(selected.exists, 'mail')}"
     if selected.takes_keywords:
         return good("folder", told)
     return remark("folder", f"{told}; it keeps no keywords, so mails that were looked at are not marked there")

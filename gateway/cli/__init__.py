@@ -271,7 +271,7 @@ def _show_findings(findings: Iterable[Finding]) -> int:
         click.echo(f"{outcome}{found.what:16}{hanging(found.found, _FOUND, columns)}")
         counts[found.outcome] += 1
         if found.outcome is Outcome.FAULT:
-            status = CONFIGURATION if found.in_file else max(status, NEEDS_YOU)
+            status = max(status, CONFIGURATION if found.in_file else NEEDS_YOU)
     faults, notes = counts[Outcome.FAULT], counts[Outcome.REMARK]
     click.echo(f"\n{count(faults, 'fault')}, {count(notes, 'note')}, {counts[Outcome.GOOD]} ok.")
     return status

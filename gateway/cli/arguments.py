@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gateway.plural import plural
+
 if TYPE_CHECKING:
     from gateway.config import Config
     from gateway.journal import Journal
@@ -47,7 +49,7 @@ def table_in(places: tuple[Path | str, ...]) -> str | None:
 
 
 def count(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {plural(number, noun)}"
 
 
 def config_at(path: Path | str | None) -> Config:
