@@ -19,6 +19,7 @@ from pathlib import Path
 from bench.measure import peak
 from gateway import tls
 from gateway.config import Config, Imap, load
+from gateway.rehearsal import rehearse
 from gateway.round import Round
 from gateway.watches import Watch, now, watch
 
@@ -35,6 +36,7 @@ def main() -> None:
     file = Path(sys.argv[1])
     os.environ["STATE_DIRECTORY"] = str(file.parent / "state")
     config = load(file)
+    rehearse()  # as a service does before it serves anybody
     watched = watch(config)
     work = watched.round
     _read_records(work)

@@ -94,6 +94,10 @@ class BadLetter(RsvpdError):
     """An answer that, read back, is not exactly what was decided: park it, never send it."""
 
 
+class Unfit(RsvpdError):
+    """What is installed does not read mails as it should: serve nobody."""
+
+
 class BadPolicy(RsvpdError):
     """A policy that cannot be decided by."""
 

@@ -70,6 +70,7 @@ FLOORS = (
     ("watches",),
     ("service",),
     ("demo",),
+    ("rehearsal",),
     ("cli",),
 )
 PURE = frozenset(FLOORS[0] + FLOORS[1] + FLOORS[2]) - {"settings"}

@@ -479,10 +479,12 @@ def run(
     what is under way is done.
     """
     from gateway import logbook
+    from gateway.rehearsal import rehearse
     from gateway.roster import Roster
     from gateway.service import serve, serve_table
 
     logbook.set_up(verbose=verbose)
+    rehearse()
     if url := table_in(configs):
         from gateway.journal.leases import Leases
         from gateway.sharing import Sharing
