@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -305,15 +305,16 @@ class Round:
         found = session.look(
             tuple(self._wanted()), since_uid=last + 1, senders=self.config.me.addresses, of_senders=commands.SEARCH
         )
-        for batch in session.fetch_together(found, largest=LARGEST_MAIL):
-            self.steps.take()
-            mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
-            # Nothing of it need be on disk before it is judged: it lies in the mailbox, where nobody touches it.
-            with self.journal.together(lasting=False) as one:
-                take_in_all(mails, one, self.clock())
-                last, uidvalidity = max([last, *(mail.uid for mail in batch)]), selected.uidvalidity
-                one.advance(folder, uidvalidity, last)
-            batch.clear()  # or it would be held beside the next one
+        with closing(session.fetch_together(found, largest=LARGEST_MAIL)) as batches:
+            for batch in batches:
+                self.steps.take()
+                mails = ((mail.raw, Place(folder, selected.uidvalidity, mail.uid)) for mail in batch)
+                # Nothing of it need be on disk before it is judged: it lies in the mailbox, where nobody touches it.
+                with self.journal.together(lasting=False) as one:
+                    take_in_all(mails, one, self.clock())
+                    last, uidvalidity = max([last, *(mail.uid for mail in batch)]), selected.uidvalidity
+                    one.advance(folder, uidvalidity, last)
+                batch.clear()  # or it would be held beside the next one
         highest = max([last, *found, selected.uidnext - 1])
         if (uidvalidity, last) != (selected.uidvalidity, highest):
             self.journal.advance(folder, selected.uidvalidity, highest)

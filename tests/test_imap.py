@@ -464,6 +464,41 @@ def test_more_mails_than_fit_into_a_batch_all_come(
     assert len(headers) == 19
 
 
+def test_the_next_mails_are_asked_for_while_these_are_looked_at(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap, "_BATCH_BYTES", 0)
+    for number in range(1, 4):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened:
+        batches = opened.fetch_together([1, 2, 3], largest=10_000)
+        before = opened._client._imap.tagnum
+        came = [([one.uid for one in batch], opened._client._imap.tagnum - before) for batch in batches]
+
+    # The sizes of all, and this mail and the next one.
+    assert came == [([1], 3), ([2], 4), ([3], 4)]
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_who_stops_amid_a_fetch_may_go_on_with_the_session(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch, tls: str
+) -> None:
+    monkeypatch.setattr(imap, "_BATCH_BYTES", 0)
+    for number in range(1, 5):
+        dovecot.deliver(login, mail(number))
+    port = dovecot.imaps_port if tls == "implicit" else dovecot.imap_port
+    with session(dovecot, login, port=port, tls=tls) as opened:
+        batches = opened.fetch_together([1, 2, 3, 4], largest=10_000)
+        next(batches)
+        batches.close()
+
+        # Nothing is left over that the answer to another command would be mixed with.
+        assert not opened._client._imap.tagged_commands
+        assert "FETCH" not in opened._client._imap.untagged_responses
+        assert opened.uids(since=1) == [1, 2, 3, 4]
+        assert [one.uid for one in opened.fetch([4, 3], largest=10_000)] == [3, 4]
+
+
 @pytest.mark.usefixtures("_fetching")
 def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login) -> None:
     for number in range(1, 7):

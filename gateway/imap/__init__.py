@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, IMAPClientReadOnlyError
@@ -260,27 +262,58 @@ class Session:
         for batch in self.fetch_together(uids, largest=largest):
             yield from batch
 
-    def fetch_together(self, uids: Sequence[int], *, largest: int) -> Iterator[list[Fetched]]:
-        """The same, as many at once as came in one answer or two."""
+    def fetch_together(self, uids: Sequence[int], *, largest: int) -> Generator[list[Fetched], None, None]:
+        """The same, as many at once as came in one answer or two.
+
+        The next ones are asked for before these are handed out: until all are, or the iterator is closed, nothing else
+        may be done in the session.
+        """
         if 0 < len(uids) * largest <= _BATCH_BYTES:
             yield self._few(uids, largest)
             return
-        for batch in self._batches(uids):
-            small = [uid for uid, size in batch if size <= largest]
-            big = [uid for uid, size in batch if size > largest]
-            yield [
-                *self._bodies(small, "BODY.PEEK[]", b"BODY[]", whole=True),
-                *self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False),
-            ]
+        for part in _parts(uids):
+            batches = list(self._batches(part))
+            coming = self._ask(batches[0], largest)
+            try:
+                for batch, after in zip_longest(batches, batches[1:], fillvalue=()):
+                    found = [*coming(), *self._too_big(batch, largest)]
+                    coming = self._ask(after, largest)
+                    yield found
+            finally:
+                with suppress(MailboxFailed):  # which whoever uses the session next will meet, too
+                    coming()
+
+    def _ask(self, batch: Sequence[tuple[int, int]], largest: int) -> Callable[[], list[Fetched]]:
+        """Ask for the mails of a batch but for those that are too big; what it gives reads the answer, once."""
+        uids, items = [uid for uid, size in batch if size <= largest], ["FLAGS", "BODY.PEEK[]"]
+        coming = []
+        if uids:
+            self.step()
+            with told(self._fetching):
+                coming.append(self._client.ask(uids, items))
+
+        def answer() -> list[Fetched]:
+            if not coming:
+                return []
+            with told(self._fetching):
+                found = self._on_what_is_left(
+                    uids, lambda left: coming.pop()() if coming else self._client.fetch(left, items)
+                )
+            return list(_mails(found or {}, b"BODY[]"))
+
+        return answer
+
+    def _too_big(self, batch: Sequence[tuple[int, int]], largest: int) -> Iterator[Fetched]:
+        return self._headers([uid for uid, size in batch if size > largest])
+
+    def _headers(self, uids: list[int]) -> Iterator[Fetched]:
+        return _mails(self._fetch(uids, ["FLAGS", "BODY.PEEK[HEADER]"]), b"BODY[HEADER]", whole=False)
 
     def _few(self, uids: Sequence[int], largest: int) -> list[Fetched]:
         """So few mails that nobody need ask how big they are first: no more is fetched of each than it may have."""
-        found = list(self._bodies(list(uids), f"BODY.PEEK[]<0.{largest + 1}>", b"BODY[]<0>", whole=True))
+        found = list(_mails(self._fetch(list(uids), ["FLAGS", f"BODY.PEEK[]<0.{largest + 1}>"]), b"BODY[]<0>"))
         big = [mail.uid for mail in found if len(mail.raw) > largest]
-        return [
-            *(mail for mail in found if len(mail.raw) <= largest),
-            *self._bodies(big, "BODY.PEEK[HEADER]", b"BODY[HEADER]", whole=False),
-        ]
+        return [*(mail for mail in found if len(mail.raw) <= largest), *self._headers(big)]
 
     def headers(self, uids: Sequence[int], fields: Sequence[str]) -> Iterator[tuple[int, bytes]]:
         """The named header fields of the mails that are still there, as they stand there."""
@@ -312,16 +345,13 @@ class Session:
                 weight += size
             yield batch
 
-    def _bodies(self, uids: list[int], item: str, key: bytes, *, whole: bool) -> Iterator[Fetched]:
-        for uid, values in self._fetch(uids, ["FLAGS", item]).items():
-            raw = values.get(key)  # NIL when the mail went away meanwhile
-            if raw is not None:
-                flags = frozenset(flag.decode("ascii", "replace") for flag in values.get(b"FLAGS", ()))
-                yield Fetched(uid, flags, raw, whole)
+    @property
+    def _fetching(self) -> str:
+        return f"fetching from {self._folder!r} on {self.place}"
 
     def _fetch(self, uids: list[int], items: list[str]) -> dict[int, Any]:
         self.step()
-        with told(f"fetching from {self._folder!r} on {self.place}"):
+        with told(self._fetching):
             return self._on_what_is_left(uids, lambda left: self._client.fetch(left, items)) or {}
 
     def _on_what_is_left(self, uids: list[int], command: Callable[[list[int]], T]) -> T | None:
@@ -466,6 +496,15 @@ class Session:
 
 def _numbers(status: dict[bytes, int]) -> tuple[int, int]:
     return int(status.get(b"UIDVALIDITY", 0)), int(status.get(b"UIDNEXT", 0))
+
+
+def _mails(found: dict[int, Any], key: bytes, *, whole: bool = True) -> Iterator[Fetched]:
+    """The mails that a FETCH handed out under a key."""
+    for uid, values in found.items():
+        raw = values.get(key)  # NIL when the mail went away meanwhile
+        if raw is not None:
+            flags = frozenset(flag.decode("ascii", "replace") for flag in values.get(b"FLAGS", ()))
+            yield Fetched(uid, flags, raw, whole)
 
 
 def _parts(items: Sequence[T], size: int = _UIDS) -> Iterator[list[T]]:

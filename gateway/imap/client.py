@@ -22,8 +22,8 @@ from imapclient.exceptions import (
     ProtocolError,
 )
 from imapclient.imap_utf7 import decode as decode_utf7
-from imapclient.imapclient import _parse_untagged_response, as_pairs
-from imapclient.response_parser import parse_response
+from imapclient.imapclient import _parse_untagged_response, as_pairs, join_message_ids, seq_to_parenstr_upper
+from imapclient.response_parser import parse_fetch_response, parse_response
 from imapclient.tls import IMAP4_TLS
 from imapclient.util import to_unicode
 from pydantic import SecretStr
@@ -75,13 +75,14 @@ class _Wire(IMAP4_TLS):  # type: ignore[misc]
     def send(self, data: bytes) -> None:
         self._unsaid += data
         if len(self._unsaid) >= _SAID_AT_ONCE:
-            self._say()
+            self.say()
 
     def readline(self) -> bytes:
-        self._say()
+        self.say()
         return super().readline()  # type: ignore[no-any-return]
 
-    def _say(self) -> None:
+    def say(self) -> None:
+        """Send what is not sent yet."""
         if self._unsaid:
             saying, self._unsaid = self._unsaid, b""
             super().send(saying)
@@ -175,9 +176,28 @@ class Client(IMAPClient):  # type: ignore[misc]
         self._checkok("APPEND", typ, words)
 
     def at_once(self, commands: Sequence[tuple[str, ...]]) -> list[tuple[str, list[bytes]]]:
-        """The answers to commands that do not depend on one another, sent in one go (RFC 3501 section 5.5)."""
+        """The answers to commands, sent in one go; where one changes what another does, the server minds their order.
+
+        It must (RFC 3501 section 5.5); whether each came off is only known when all are done.
+        """
         tags = [self._imap._command(*command) for command in commands]
         return [self._imap._get_tagged_response(tag) for tag in tags]
+
+    def ask(self, uids: Sequence[int], items: Sequence[str]) -> Callable[[], dict[int, Any]]:
+        """Ask for mails as fetch() does; what it gives waits for the answer, before which nothing else may be asked."""
+        tag = self._imap._command("UID", "FETCH", join_message_ids(uids), seq_to_parenstr_upper(items))
+        if isinstance(self._imap, _Wire):
+            self._imap.say()
+
+        def answer() -> dict[int, Any]:
+            typ, words = self._imap._command_complete("FETCH", tag)
+            self._checkok("fetch", typ, words)
+            _, found = self._imap._untagged_response(typ, words, "FETCH")
+            wanted = frozenset(uids)  # the server may speak of others, too
+            told = parse_fetch_response(found, self.normalise_times)
+            return {uid: values for uid, values in told.items() if uid in wanted}
+
+        return answer
 
     def folders(self) -> tuple[tuple[str, str] | None, list[Any]]:
         """The prefix of the owner's folders and what parts their names, where the server tells, and list_folders()."""
@@ -191,10 +211,10 @@ class Client(IMAPClient):  # type: ignore[misc]
 
     def make_folders(self, names: Sequence[str]) -> None:
         """Make folders, if they are not there, and have mail programs show them."""
-        for command in ("CREATE", "SUBSCRIBE"):
-            for typ, words in self.at_once([(command, self._normalise_folder(name)) for name in names]):
-                if b"ALREADYEXISTS" not in words[-1]:
-                    self._checkok(command, typ, words)
+        commands = [(command, self._normalise_folder(name)) for command in ("CREATE", "SUBSCRIBE") for name in names]
+        for (command, _), (typ, words) in zip(commands, self.at_once(commands), strict=True):
+            if b"ALREADYEXISTS" not in words[-1]:
+                self._checkok(command, typ, words)
 
     def statuses(self, names: Sequence[str], items: Sequence[str]) -> dict[str, dict[bytes, int]]:
         """What folder_status() says of each of some folders that are there, by the server's spelling of their names."""
