@@ -25,7 +25,7 @@ from gateway.plural import plural
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(hours=1)
-_AT_ONCE = 5_000  # headers read and kept in one step: what they tell is held until then, and a crash loses no more
+_AT_ONCE = 4_000  # headers read and kept in one step: what they tell is held until then, and a crash loses no more
 THREAD = ("In-Reply-To", "References")
 
 

@@ -114,7 +114,7 @@ def _is_readable(value: bytes, longest: int) -> bool:
     return len(value) <= longest and not _NO_MAILBOX.search(value)
 
 
-@lru_cache(maxsize=5_000)
+@lru_cache(maxsize=2_000)
 def _mailboxes(value: bytes) -> tuple[_Addressed, ...]:
     """Names and addresses of a header field; the same correspondents come again and again."""
     try:

@@ -31,7 +31,7 @@ _BATCH = 200  # mails a FETCH; less where they are over _BATCH_BYTES in all
 _BATCH_BYTES = 2 * 1024 * 1024
 _UIDS = 500  # UIDs a command; servers limit the length of a line
 _IDS = 20  # Message-IDs a SEARCH, for the same reason
-_ANSWER = 90_000  # UIDs an answer to SEARCH; imaplib takes a line of 1,000,000 bytes at most
+_ANSWER = 10_000  # UIDs an answer to SEARCH: 2 MB while it is read; imaplib takes a line of 1,000,000 bytes at most
 _TRIES = 5  # of a command for mails that another session keeps removing
 _NUMBERS = ("UIDVALIDITY", "UIDNEXT")
 _MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
@@ -243,19 +243,19 @@ class Session:
         return bool(self._search(f"SINCE {since:%d-%b-%Y} TO {quoted(to)} {marked}", 1))
 
     def _search(self, term: str, since: int) -> list[int]:
-        found: set[int] = set()
+        found: list[int] = []
         with told(f"searching {self._folder!r} on {self.place}"):
-            for uids in self._ranges(since):
-                found.update(self._client.search(f"UID {uids} {term}"))
-        # "n:*" always holds the highest UID, even below n (RFC 3501).
-        return sorted(uid for uid in found if uid >= since)
+            for first, uids in self._ranges(since):
+                # "n:*" always holds the highest UID, even below n (RFC 3501).
+                found += sorted({uid for uid in self._client.search(f"UID {uids} {term}") if uid >= first})
+        return found
 
-    def _ranges(self, since: int) -> Iterator[str]:
-        """UID sets so small that each answer fits into a line."""
+    def _ranges(self, since: int) -> Iterator[tuple[int, str]]:
+        """UID sets, and where each begins, so small that an answer takes neither a longer line nor much memory."""
         while self._selected.exists > _ANSWER and self._selected.uidnext - since > _ANSWER:
-            yield f"{since}:{since + _ANSWER - 1}"
+            yield since, f"{since}:{since + _ANSWER - 1}"
             since += _ANSWER
-        yield f"{since}:*"
+        yield since, f"{since}:*"
 
     def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
         """The mails that are still there, flags untouched; of those over `largest` bytes the header alone."""

@@ -65,7 +65,7 @@ def _of_a_name(char: str) -> bool:
     return char in "'-" or unicodedata.category(char)[0] in "LNM"
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def read(text: str) -> Name:
     """A display name taken apart: brackets, titles and degrees left out, "Family, Given" put in order."""
     text = re.split(r"\s[|;]\s", _BRACKETS.sub(" ", text[:_LONGEST]))[0]

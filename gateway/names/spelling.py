@@ -73,7 +73,7 @@ def latin(word: str) -> str:
     return anyascii(word).lower()
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def sound(word: str) -> str:
     """What the usual romanisations and spellings of a word have in common."""
     reduced = latin(word)
@@ -82,7 +82,7 @@ def sound(word: str) -> str:
     return reduced
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def consonants(word: str) -> str:
     """What Arabic and Hebrew write of a word: no short vowels, and long ones as w and y."""
     reduced = latin(word)

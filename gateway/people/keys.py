@@ -135,7 +135,7 @@ def identity(acquaintance: Acquaintance) -> tuple[str, ...]:
     )
 
 
-_folded = lru_cache(maxsize=8192)(fold)  # of names, which come again with each mail
+_folded = lru_cache(maxsize=2048)(fold)  # of names, which come again with each mail
 
 
 def telling(acquaintance: Acquaintance) -> bool:
