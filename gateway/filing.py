@@ -74,13 +74,16 @@ class Filing:
             return
         # A mail that came in by another folder lies where the owner wants it.
         for mails in self.journal.unfiled(self.config.folders.inbox):
-            for folder, entries in self._by_folder(mails).items():
-                self._move_from_inbox(session, entries, folder)
+            self._file_from_inbox(session, mails)
         folders = self.folders
         for entry in self.journal.misfiled(folders, changed_since):
             if entry.verdict:
                 self._lay_out(session, self._papers(session, [entry]))
                 self._move_on(session, entry, folders[entry.verdict])
+
+    def _file_from_inbox(self, session: Session, mails: Collection[Entry]) -> None:
+        for folder, entries in self._by_folder(mails).items():
+            self._move_from_inbox(session, entries, folder)
 
     def left_in(self, session: Session, entry: Entry, folder: str) -> None:
         """Leave a mail in the folder where the owner put it, and put what is to be sent or pasted beside it."""

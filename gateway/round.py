@@ -360,13 +360,12 @@ class Round:
         under = self.owner.policy_fingerprint
         if not fresh and self.journal.fact(JUDGED_UNDER) == under:
             return
-        for entry in self.journal.open_to_change():
-            if entry.policy != under or entry.id not in judged:
-                self.steps.take()
-                try:
-                    judge_again(entry, self.owner, self.journal, self.clock())
-                except DnsAway as exc:
-                    postponed(entry, exc)
+        for entry in self.journal.open_to_change(under, but=judged):
+            self.steps.take()
+            try:
+                judge_again(entry, self.owner, self.journal, self.clock())
+            except DnsAway as exc:
+                postponed(entry, exc)
         self.journal.set_fact(JUDGED_UNDER, under)
 
     def _heed(self) -> None:

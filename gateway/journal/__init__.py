@@ -5,7 +5,7 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -120,17 +120,15 @@ _UNCOPIED = Prepared(_entries.ENTRIES.where(TO_BE_COPIED))
 _UNFILED = Prepared(_part(_entries.ENTRIES.where(TO_BE_FILED, entries.c.folder == bindparam("lies_in"))))
 _OTHER = entries.alias()
 _ACTED = select(_OTHER.c.id).where(_OTHER.c.case_id == entries.c.case_id, _OTHER.c.state.not_in(_UNTOUCHED))
-_OPEN_TO_CHANGE = Prepared(
-    _part(
-        _entries.ENTRIES.where(
-            entries.c.state.in_(_UNTOUCHED),
-            entries.c.raw.is_not(None),
-            cases.c.decided_by == "policy",
-            ~_ACTED.exists(),
-            _entries.OPENS_A_CASE,
-        )
-    )
+_OPEN_TO_CHANGE = _entries.ENTRIES.where(
+    entries.c.state.in_(_UNTOUCHED),
+    entries.c.raw.is_not(None),
+    cases.c.decided_by == "policy",
+    ~_ACTED.exists(),
+    _entries.OPENS_A_CASE,
 )
+# What they were judged under is read first, for all that it takes of the accounts of thousands of others.
+_UNDER = Prepared(_part(_OPEN_TO_CHANGE.with_only_columns(entries.c.id, entries.c.policy)))
 _MISFILED = Prepared(
     _entries.ENTRIES.where(
         cases.c.owner == _MINE, cases.c.changed != cases.c.opened, cases.c.changed >= bindparam("since", type_=Utc),
@@ -162,6 +160,7 @@ _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _UNJUDGED = Prepared(
     select(entries.c.id).where(entries.c.id.in_(_IDS), entries.c.state == State.NEW).with_for_update(), lists=["ids"]
 )
+_OPEN_OF_THESE = Prepared(_OPEN_TO_CHANGE.where(entries.c.id.in_(_IDS)), lists=["ids"])
 _VERDICTS = Prepared(
     select(entries.c.id, cases.c.verdict).join(cases, entries.c.case_id == cases.c.id).where(entries.c.id.in_(_IDS)),
     lists=["ids"],
@@ -302,10 +301,18 @@ class Journal:
         with self.store.write() as connection:
             _entries.settle(connection, self.owner, entry, State.UNREADABLE, now, why=why, only_from=(State.NEW,))
 
-    def open_to_change(self) -> Iterator[Entry]:
-        """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept."""
-        for part in self._in_parts(_OPEN_TO_CHANGE):
-            yield from part
+    def open_to_change(self, policy: str = "", *, but: Container[int] = ()) -> Iterator[Entry]:
+        """What the policy decided and nobody acted on: the mails that opened these cases, while they are kept.
+
+        Without entries of the ids in `but` that were judged under the `policy` of this fingerprint.
+        """
+        last, found = 0, None
+        while found is None or len(found) == _AT_ONCE:
+            with self.store.read() as connection:
+                found = _UNDER.rows(connection, {"owner": self.owner, "last": last})
+            if wanted := [row.id for row in found if row.policy != policy or row.id not in but]:
+                yield from self._found(_OPEN_OF_THESE, ids=wanted)
+            last = found[-1].id if found else last
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -614,13 +621,12 @@ class Journal:
             return _entries.found_by(connection, self.owner, query, **values)
 
     def _in_parts(self, query: Prepared, **values: object) -> Iterator[list[Entry]]:
-        """The same, some at a time, since they may be thousands."""
-        last = 0
-        while found := self._found(query, last=last, **values):
+        """The same, some at a time, since they may be thousands; each list is empty when the next is asked for."""
+        last, more = 0, True
+        while more and (found := self._found(query, last=last, **values)):
+            last, more = found[-1].id, len(found) == _AT_ONCE
             yield found
-            if len(found) < _AT_ONCE:
-                return
-            last = found[-1].id
+            found.clear()
 
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""
