@@ -61,7 +61,7 @@ class Desk:
 
     @property
     def overruled(self) -> list[str]:
-        return [why for _, why in self.journal.overruled(*self.today)]
+        return [why for _, why in self.journal.chronicle.overruled(*self.today)]
 
     def move(self, start: str, end: str, *, subject: str = "") -> None:
         with self.mail_program(start) as client:

@@ -151,7 +151,7 @@ def test_a_mail_that_answers_no_letter_changes_no_case(declined: Desk, to: str |
     write_back(declined, to, **other)
 
     assert declined.verdict == (Verdict.DECLINE, "policy")
-    assert declined.journal.answered(*declined.today) == []
+    assert declined.journal.chronicle.answered(*declined.today) == []
 
 
 def test_the_owners_own_mail_in_the_thread_is_no_answer(declined: Desk) -> None:
@@ -202,7 +202,7 @@ def test_a_crash_while_an_answer_is_written_down_tells_it_once(declined: Desk) -
     declined.round()
 
     assert declined.verdict == (Verdict.HUMAN, "answer")
-    assert len(declined.journal.answered(*declined.today)) == 1
+    assert len(declined.journal.chronicle.answered(*declined.today)) == 1
 
 
 def test_only_the_first_answer_opens_the_case(declined: Desk) -> None:

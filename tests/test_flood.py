@@ -108,7 +108,7 @@ def looked_at(journal: Journal) -> list[Entry]:
     (
         list(journal.unfiled("INBOX")),
         list(journal.open_to_change()),
-        journal.between(datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC)),
+        journal.chronicle.between(datetime(2020, 1, 1, tzinfo=UTC), datetime.now(UTC)),
     )
     return journal.entries(State.UNREADABLE)
 

@@ -481,10 +481,10 @@ def test_what_happened_in_a_span_of_time_is_found_without_every_mail_that_came_i
     journal = Journal(open_file(tmp_path / "journal.sqlite"), "ada")
     asked = _asked_of(journal)
 
-    journal.came_back(NOW, NOW)
+    journal.chronicle.came_back(NOW, NOW)
     journal.bounces_since(NOW)
-    journal.asleep(NOW, NOW)
-    journal.moved(NOW, NOW)
+    journal.chronicle.asleep(NOW, NOW)
+    journal.chronicle.moved(NOW, NOW)
     journal.conversation.answered_since(NOW)
     journal.conversation.outcomes(NOW)
     journal.verify_answers(NOW)

@@ -620,7 +620,7 @@ def test_a_word_moves_what_still_waits(scene: Scene) -> None:
 
     assert before == "decline by policy"
     assert decided(scene, "c3") == "accept-candidate by policy"
-    moved = scene.work.journal.moved(START, START + timedelta(days=1))
+    moved = scene.work.journal.chronicle.moved(START, START + timedelta(days=1))
     assert moved == [("c3", "decline -> accept-candidate (rule standing-word)")]
 
 

@@ -147,7 +147,7 @@ def test_a_power_cut_while_mails_are_filed_lays_no_paper_out_twice_and_decides_n
     assert [len(found.owner.folder_of(folder)) for folder in ("Drafts", "Invitations/Review", DECLINED)] == papers
     assert states == [State.CLOSED, State.CLOSED]
     now = datetime.now(UTC)
-    assert found.journal.overruled(now - timedelta(days=1), now + timedelta(days=1)) == []
+    assert found.journal.chronicle.overruled(now - timedelta(days=1), now + timedelta(days=1)) == []
 
 
 @pytest.fixture(autouse=True)

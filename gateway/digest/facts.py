@@ -67,26 +67,26 @@ class Facts:
 def gather(journal: Journal, index: PeopleIndex, week: Week, rhythm: Rhythm, now: datetime) -> Facts:
     """Ask the journal; `now` in UTC."""
     weeks = _weeks_before(week, rhythm)
-    moved = journal.moved(week.start, week.end)
-    overruled = journal.overruled(week.start, week.end)
-    wrote = journal.answered(week.start, week.end)
+    moved = journal.chronicle.moved(week.start, week.end)
+    overruled = journal.chronicle.overruled(week.start, week.end)
+    wrote = journal.chronicle.answered(week.start, week.end)
     return Facts(
         week=week,
         rhythm=rhythm,
-        entries=journal.between(week.start, week.end),
-        came_back=journal.came_back(week.start, week.end),
+        entries=journal.chronicle.between(week.start, week.end),
+        came_back=journal.chronicle.came_back(week.start, week.end),
         moved=moved,
         overruled=overruled,
         wrote=wrote,
-        opened_by=journal.first_mails({case for case, _ in (*moved, *overruled, *wrote)}),
+        opened_by=journal.chronicle.first_mails({case for case, _ in (*moved, *overruled, *wrote)}),
         sources=[source for source in index.sources() if source.fault],
         mailbox=next((found for found in blindnesses(journal) if found.sense is Sense.MAILBOX), None),
-        quiet_since=quiet_since(journal.last_invitations(), min(now, week.end)),
-        history=count_weeks([*weeks, week], journal.opened(weeks[0].start, week.end)),
+        quiet_since=quiet_since(journal.chronicle.last_invitations(), min(now, week.end)),
+        history=count_weeks([*weeks, week], journal.chronicle.opened(weeks[0].start, week.end)),
         outcomes=journal.conversation.outcomes(weeks[0].start),
         paused=journal.fact(PAUSED) is not None,
         faulty=journal.fact(FAULTY) or "",
-        asleep=journal.asleep(week.start, week.end),
+        asleep=journal.chronicle.asleep(week.start, week.end),
     )
 
 
