@@ -251,7 +251,24 @@ def test_a_large_folder_is_searched_in_parts(dovecot: Dovecot, login: Login, mon
     monkeypatch.setattr(imap, "_ANSWER", 2)
     with session(dovecot, login) as opened:
         assert opened.uids(since=2) == [2, 3, 4, 5, 6, 7]
+        before = opened._client._imap.tagnum
         assert opened.look((("SUBJECT", "number 7"),), since_uid=1) == [7]
+        assert opened._client._imap.tagnum == before + 4
+
+
+def test_a_folder_that_was_larger_once_is_not_searched_number_by_number(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 13):
+        dovecot.deliver(login, mail(number))
+    with dovecot.client(login) as other:
+        for number in range(1, 10):
+            remove(other, number)
+    monkeypatch.setattr(imap, "_ANSWER", 2)
+    with session(dovecot, login) as opened:
+        before = opened._client._imap.tagnum
+        assert opened.uids(since=1) == [10, 11, 12]
+        assert opened._client._imap.tagnum == before + 2
 
 
 def test_dovecot_understands_the_searches_of_all_networks_and_of_a_hundred_more(dovecot: Dovecot, login: Login) -> None:

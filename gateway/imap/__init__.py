@@ -31,7 +31,8 @@ _BATCH = 200  # mails a FETCH; less where they are over _BATCH_BYTES in all
 _BATCH_BYTES = 2 * 1024 * 1024
 _UIDS = 500  # UIDs a command; servers limit the length of a line
 _IDS = 20  # Message-IDs a SEARCH, for the same reason
-_ANSWER = 10_000  # UIDs an answer to SEARCH: 2 MB while it is read; imaplib takes a line of 1,000,000 bytes at most
+_ANSWER = 10_000  # UIDs an answer to SEARCH, which takes 2 MB while it is read
+_LONGEST_ANSWER = 90_000  # imaplib takes a line of 1,000,000 bytes at most
 _TRIES = 5  # of a command for mails that another session keeps removing
 _NUMBERS = ("UIDVALIDITY", "UIDNEXT")
 _MESSAGE_ID = re.compile(r"<[!-~]{1,250}>")
@@ -252,9 +253,13 @@ class Session:
 
     def _ranges(self, since: int) -> Iterator[tuple[int, str]]:
         """UID sets, and where each begins, so small that an answer takes neither a longer line nor much memory."""
-        while self._selected.exists > _ANSWER and self._selected.uidnext - since > _ANSWER:
-            yield since, f"{since}:{since + _ANSWER - 1}"
-            since += _ANSWER
+        exists, uidnext = self._selected.exists, self._selected.uidnext
+        if exists > _ANSWER:
+            # Of a mailbox that was once much larger, most numbers are nobody's any more.
+            step = min(_ANSWER * uidnext // exists, _LONGEST_ANSWER)
+            while uidnext - since > step:
+                yield since, f"{since}:{since + step - 1}"
+                since += step
         yield since, f"{since}:*"
 
     def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
