@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import tzinfo
 
 from gateway.model import PARKED, WAITING, Case, Channel, Entry, State, Verdict
-from gateway.pipeline import DRAFTED, TOO_OLD
+from gateway.pipeline import DRAFTED, OBSERVED, TOO_OLD
 
 APART = (DRAFTED, TOO_OLD)  # why many may be declined without an answer from here; they are not listed by default
 
@@ -62,6 +62,11 @@ def to_paste(entry: Entry) -> bool:
 def drafted(entry: Entry) -> bool:
     """Whether the answer lies among the owner's drafts."""
     return entry.state is State.CLOSED and entry.why == DRAFTED and _declines(entry)
+
+
+def observed(entry: Entry) -> bool:
+    """Whether it would have been answered if anything were."""
+    return entry.state is State.CLOSED and entry.why == OBSERVED and _declines(entry)
 
 
 def too_old(entry: Entry) -> bool:

@@ -67,6 +67,7 @@ MOST_TRIES = 2  # readings of a mail that ended the process before it is set asi
 FRESH = timedelta(days=7)  # an older invitation is never answered unasked
 # Why an answer does not go out by itself; by these words it is known again.
 DRAFTED = "draft mode: nothing is sent"
+OBSERVED = "observe mode: nothing is sent"
 TOO_OLD = f"the invitation is older than {FRESH.days} days: it is answered only if you say so"
 GIVE_UP = timedelta(days=4)  # on a mail server that keeps saying "later"
 _FIRST_RETRY = timedelta(minutes=5)
@@ -372,7 +373,7 @@ def rule_on(judgement: Judgement, continues: str | None, date: datetime | None, 
     if owner.mode != "send":
         if owner.mode == "draft":
             return Ruling(State.CLOSED, DRAFTED, recipient=reply.to)
-        return Ruling(State.CLOSED, f"{owner.mode} mode: nothing is sent")
+        return Ruling(State.CLOSED, OBSERVED)
     if date is None or now - date > FRESH:
         return Ruling(State.CLOSED, TOO_OLD)
     if owner.hold:

@@ -33,7 +33,7 @@ from gateway.journal.conversation import Outcome
 from gateway.journal.index import SourceState
 from gateway.mail import parse
 from gateway.model import AnswerLink, Channel, Entry, Mailbox, Reply, State, Verdict
-from gateway.pipeline import DRAFTED, TOO_OLD
+from gateway.pipeline import DRAFTED, OBSERVED, TOO_OLD
 
 LANGUAGES = {file.stem for file in Path(gateway.digest.words.__file__).parent.glob("*.toml")}
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -97,7 +97,8 @@ def a_week_of_everything() -> list[Entry]:
         entry(6, "ignore", judgement=None),
         entry(7, "decline", reply=reply(Channel.ADDRESS), why=DRAFTED),
         entry(9, "decline", reply=reply(Channel.ADDRESS), why=TOO_OLD),
-        entry(10, "decline", why="observe mode: nothing is sent"),
+        entry(10, "decline", reply=reply(Channel.ADDRESS), why=OBSERVED),
+        entry(11, "decline"),
         entry(8, "decline", State.UNREADABLE, judgement=None, case=None, why="linkedin: no inviter found"),
     ]
 
@@ -106,8 +107,8 @@ def test_each_case_stands_in_the_section_it_belongs_to() -> None:
     text = as_text(compose(facts(*a_week_of_everything()), words("en"), {}, texts={"c2": "Sorry, no."}))
 
     titles = [
-        *("Accept? (1)", "Needs you (1)", "To paste (1)", "Drafted (1)", "Too old to be answered unasked (1)"),
-        *("Declined and answered (1)", "Declined quietly (1)"),
+        *("Accept? (1)", "Needs you (1)", "To paste (1)", "Drafted (1)", "Would be answered (1)"),
+        *("Too old to be answered unasked (1)", "Declined and answered (1)", "Declined quietly (1)"),
     ]
     places = [text.index(title) for title in (*titles, "Trouble (2)")]
     assert places == sorted(places)
@@ -119,12 +120,13 @@ def test_each_case_stands_in_the_section_it_belongs_to() -> None:
     assert "c7 " in section_of(text, "Drafted")
     assert "lies in your Drafts folder" in section_of(text, "Drafted")
     assert "c9 " in section_of(text, "Too old to be answered unasked")
-    assert "Observe mode: nothing is sent." in section_of(text, "Declined quietly")
+    assert "c10 " in section_of(text, "Would be answered")
+    assert "c11 " in section_of(text, "Declined quietly")
     trouble = section_of(text, "Trouble")
     assert "c5  Person 5" in trouble
     assert "rsvpd retry c5" in trouble
     assert "could not be read: 1 (linkedin: no inviter found)" in trouble
-    assert "Invitations: 8, accept?: 1, needs you: 1, declined: 6.\nanswered: 1, uncertain: 1." in text
+    assert "Invitations: 9, accept?: 1, needs you: 1, declined: 7.\nanswered: 1, uncertain: 1." in text
 
 
 def test_what_the_owner_decided_needs_them_no_more() -> None:
@@ -145,9 +147,10 @@ def test_what_the_owner_decided_needs_them_no_more() -> None:
     [
         entry(2, "decline", reply=reply(Channel.PASTE), why="the short text waits to be pasted", dealt_with=True),
         entry(2, "decline", reply=reply(Channel.ADDRESS), why=DRAFTED, dealt_with=True),
+        entry(2, "decline", reply=reply(Channel.ADDRESS), why=OBSERVED, dealt_with=True),
         entry(2, "decline", reply=reply(Channel.ADDRESS), why=TOO_OLD, dealt_with=True),
     ],
-    ids=["paste", "drafted", "old"],
+    ids=["paste", "drafted", "observed", "old"],
 )
 def test_what_the_owner_declined_in_a_later_week_is_offered_no_more(left: Entry) -> None:
     text = text_of(left)

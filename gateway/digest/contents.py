@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from gateway.agenda import drafted, to_paste, too_old
+from gateway.agenda import drafted, observed, to_paste, too_old
 from gateway.cases import INVITES
 from gateway.digest.facts import Facts, WeekCount
 from gateway.digest.items import COUNTED, Item, Links, People, Section, Texts, is_told
@@ -18,7 +18,7 @@ from gateway.model import Entry, State, Verdict
 
 _FAILED = (State.REFUSED, State.UNCERTAIN)
 _VERDICTS = (Verdict.ACCEPT, Verdict.HUMAN, Verdict.DECLINE)
-_PLACES = ("accept", "needs", "paste", "drafted", "old", "answered", "quiet")  # of invitations, in order
+_PLACES = ("accept", "needs", "paste", "drafted", "observed", "old", "answered", "quiet")  # of invitations, in order
 _FEWEST_WEEKS = 4  # that make a comparison
 
 
@@ -157,6 +157,8 @@ def _place(entry: Entry) -> str:
         return "old"
     if drafted(entry):
         return "drafted"
+    if observed(entry):
+        return "observed"
     return "paste" if to_paste(entry) else "quiet"
 
 

@@ -31,6 +31,7 @@ _FEWEST = 3  # items of a section that are shown however long the mail is
 _YIELDING = (
     "paste",
     "drafted",
+    "observed",
     "old",
     "answered",
     "quiet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gateway.agenda import drafted, to_paste, too_old
+from gateway.agenda import drafted, observed, to_paste, too_old
 from gateway.commands.verbs import Verb
 from gateway.digest.shown import shown, web_address
 from gateway.digest.words import Words
@@ -24,6 +24,7 @@ _POINTLESS: dict[str, frozenset[str]] = {
     "answered": frozenset({Verb.DECLINE}),
     "paste": frozenset({Verb.DECLINE}),
     "drafted": frozenset({Verb.DECLINE}),
+    "observed": frozenset({Verb.DECLINE}),
     "quiet": frozenset({Verb.QUIETLY}),
 }
 
@@ -127,7 +128,7 @@ class People:
     def _outcome(self, entry: Entry) -> str:
         why = shown(entry.why)
         if entry.state is State.CLOSED:
-            told = to_paste(entry) or drafted(entry) or too_old(entry)  # by the section
+            told = any(is_so(entry) for is_so in (to_paste, drafted, observed, too_old))  # by the section
             return f"{why[:1].upper()}{why[1:]}." if why and not told and not entry.dealt_with else ""
         if entry.state not in COUNTED:
             return ""
