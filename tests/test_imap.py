@@ -409,45 +409,56 @@ def test_a_keyword_that_is_none_is_refused(dovecot: Dovecot, login: Login, keywo
 # Fetching
 
 
-@pytest.fixture(params=["few", "many"])
-def _fetching(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few mails are fetched whatever they weigh, of many it is asked first."""
-    if request.param == "many":
+Fetch = Callable[..., list[Fetched]]
+
+
+@pytest.fixture(params=["few", "many", "ahead"])
+def fetch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fetch:
+    """Few mails are fetched whatever they weigh; of many it is asked first, and the next may be asked for ahead."""
+    if request.param != "few":
         monkeypatch.setattr(imap, "_BATCH_BYTES", 0)
 
+    def fetched(opened: Session, uids: list[int], *, largest: int) -> list[Fetched]:
+        if request.param != "ahead":
+            return list(opened.fetch(uids, largest=largest))
+        return [one for batch in opened.fetch_together(uids, largest=largest) for one in batch]
 
-@pytest.mark.usefixtures("_fetching")
-def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(dovecot: Dovecot, login: Login) -> None:
+    return fetched
+
+
+def test_a_fetch_gives_whole_mails_and_their_flags_and_changes_none(
+    dovecot: Dovecot, login: Login, fetch: Fetch
+) -> None:
     with dovecot.client(login) as other:
         other.append("INBOX", mail(1), [b"\\Flagged", b"$Work"])
         other.append("INBOX", mail(2))
     before = dovecot.mails(login)
     with session(dovecot, login) as opened:
-        fetched = list(opened.fetch([1, 2], largest=10_000))
+        fetched = fetch(opened, [1, 2], largest=10_000)
 
     whole = [Fetched(f.uid, f.flags - {"\\Recent"}, f.raw, f.whole) for f in fetched]
     assert whole == [Fetched(1, frozenset({"\\Flagged", "$Work"}), mail(1)), Fetched(2, frozenset(), mail(2))]
     assert dovecot.mails(login) == before
 
 
-@pytest.mark.usefixtures("_fetching")
-def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, login: Login) -> None:
+def test_of_a_mail_over_the_limit_only_the_header_is_fetched(dovecot: Dovecot, login: Login, fetch: Fetch) -> None:
     with dovecot.client(login) as other:
         other.append("INBOX", mail(1, size=90_000))
         other.append("INBOX", mail(2))
     with session(dovecot, login) as opened:
-        fetched = {f.uid: (f.whole, len(f.raw) < 1000, f.raw[:5]) for f in opened.fetch([1, 2], largest=50_000)}
+        fetched = {f.uid: (f.whole, len(f.raw) < 1000, f.raw[:5]) for f in fetch(opened, [1, 2], largest=50_000)}
 
     assert fetched == {1: (False, True, b"From:"), 2: (True, True, b"From:")}
 
 
-@pytest.mark.usefixtures("_fetching")
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_a_mail_is_fetched_whole_up_to_the_very_byte_of_the_limit(dovecot: Dovecot, login: Login, more: int) -> None:
+def test_a_mail_is_fetched_whole_up_to_the_very_byte_of_the_limit(
+    dovecot: Dovecot, login: Login, more: int, fetch: Fetch
+) -> None:
     dovecot.deliver(login, mail(1, size=1000))
     with session(dovecot, login) as opened:
-        (whole,) = opened.fetch([1], largest=10_000)
-        (fetched,) = opened.fetch([1], largest=len(whole.raw) + more)
+        (whole,) = fetch(opened, [1], largest=10_000)
+        (fetched,) = fetch(opened, [1], largest=len(whole.raw) + more)
 
     assert (fetched.whole, fetched.raw == whole.raw) == (more >= 0, more >= 0)
 
@@ -460,6 +471,18 @@ def test_a_mail_that_just_came_in_is_fetched_in_one_command(dovecot: Dovecot, lo
 
         assert opened._client._imap.tagnum == before + 1
         assert fetched.whole
+
+
+def test_the_session_may_be_used_while_a_fetch_is_looked_at(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imap, "_BATCH_BYTES", 0)
+    for number in range(1, 4):
+        dovecot.deliver(login, mail(number))
+    with session(dovecot, login) as opened:
+        came = [(one.uid, opened.uids(since=one.uid)) for one in opened.fetch([1, 2, 3], largest=10_000)]
+
+    assert came == [(1, [1, 2, 3]), (2, [2, 3]), (3, [3])]
 
 
 def test_more_mails_than_fit_into_a_batch_all_come(
@@ -516,14 +539,13 @@ def test_who_stops_amid_a_fetch_may_go_on_with_the_session(
         assert [one.uid for one in opened.fetch([4, 3], largest=10_000)] == [3, 4]
 
 
-@pytest.mark.usefixtures("_fetching")
-def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login) -> None:
+def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login, fetch: Fetch) -> None:
     for number in range(1, 7):
         dovecot.deliver(login, mail(number))
     with session(dovecot, login) as opened, dovecot.client(login) as other:
         opened.ensure("Elsewhere")
         remove(other, 2)
-        fetched = [f.uid for f in opened.fetch([1, 2, 3, 99], largest=10_000)]
+        fetched = [f.uid for f in fetch(opened, [1, 2, 3, 99], largest=10_000)]
         remove(other, 3)
         opened.add_keyword([1, 3], "$RsvpdSeen")
         remove(other, 4)

@@ -264,8 +264,11 @@ class Session:
 
     def fetch(self, uids: Sequence[int], *, largest: int) -> Iterator[Fetched]:
         """The mails that are still there, flags untouched; of those over `largest` bytes the header alone."""
-        for batch in self.fetch_together(uids, largest=largest):
-            yield from batch
+        if _are_few(uids, largest):
+            yield from self._few(uids, largest)
+            return
+        for batch in self._batches(uids):
+            yield from (*self._ask(batch, largest)(), *self._too_big(batch, largest))
 
     def fetch_together(self, uids: Sequence[int], *, largest: int) -> Generator[list[Fetched], None, None]:
         """The same, as many at once as came in one answer or two.
@@ -273,7 +276,7 @@ class Session:
         The next ones are asked for before these are handed out: until all are, or the iterator is closed, nothing else
         may be done in the session.
         """
-        if 0 < len(uids) * largest <= _BATCH_BYTES:
+        if _are_few(uids, largest):
             yield self._few(uids, largest)
             return
         for part in _parts(uids):
@@ -501,6 +504,10 @@ class Session:
 
 def _numbers(status: dict[bytes, int]) -> tuple[int, int]:
     return int(status.get(b"UIDVALIDITY", 0)), int(status.get(b"UIDNEXT", 0))
+
+
+def _are_few(uids: Sequence[int], largest: int) -> bool:
+    return 0 < len(uids) * largest <= _BATCH_BYTES
 
 
 def _mails(found: dict[int, Any], key: bytes, *, whole: bool = True) -> Iterator[Fetched]:
