@@ -39,7 +39,6 @@ def main() -> None:
     rehearse()  # as a service does before it serves anybody
     watched = watch(config)
     work = watched.round
-    work.keeps_open = True  # as with few owners in a service
     _read_records(work)
     found = {"first": seconds(work.run), "memory": peak(), "commands": float(_commands(work))}
     uidnext = _uidnext(work)

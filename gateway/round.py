@@ -103,7 +103,6 @@ class Round:
     clock: Callable[[], datetime]
     bell: Callable[[], int]  # changes when somebody else may have written to the journal
     steps: Steps
-    keeps_open: bool = False  # the journal, between rounds
     session: Session | None = field(default=None)
     _idling: bool = False
     _furnished: bool = False  # the connection: our folders are there
@@ -147,7 +146,7 @@ class Round:
 
     @contextmanager
     def _connection_given_up(self) -> Iterator[None]:
-        """Hang up when the mailbox failed, and hold no journal open between rounds unless it is to be."""
+        """Hang up when the mailbox failed, and hold no journal open between rounds."""
         OWNER.set(self.name)  # of the worker, until its next round
         try:
             yield
@@ -156,8 +155,7 @@ class Round:
             self._unseen(exc)
             raise
         finally:
-            if not self.keeps_open:
-                self.journal.rest()
+            self.journal.rest()
 
     def _run(self) -> float:
         self._called, self._heard = False, self.bell()

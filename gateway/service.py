@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 
 TICK = 60  # seconds between looks at what is due by the clock
 AGAIN = 5  # ticks between tries to serve an owner whose journal could not be opened
-FEW = 10  # owners whose journals stay open between rounds; to open one takes 1.5 ms, to keep it open 0.7 MB
 TOGETHER = 20  # owners taken from the table that are made ready in one go
 NAMED = 5  # owners that the line about a start names one by one
 HEARTBEAT = 300  # seconds between signs of life to the operator's URL
@@ -234,7 +233,6 @@ class Service:
         while (watch := self._turns.next(time.monotonic())) is not None:
             self._deaf(watch)
             watch.steps, watch.stepped_at, watch.hung_up = watch.round.steps.taken, time.monotonic(), False
-            watch.round.keeps_open = len(self.watches) <= FEW
             future = self._pool.submit(watch.round.turn)
             future.add_done_callback(partial(self._note_end, watch))
 

@@ -26,7 +26,6 @@ from gateway.config import Digest
 from gateway.deeds import carry_out
 from gateway.errors import DnsAway, MailboxFailed
 from gateway.imap import Fetched, Session
-from gateway.journal import Journal
 from gateway.journal.schema import digests
 from gateway.model import Mail, Provenance, State
 from gateway.pipeline import PAUSED
@@ -368,19 +367,6 @@ def test_mails_that_are_taken_in_are_not_held_beside_the_next(scene: Scene, monk
     scene.round_at(MONDAY - timedelta(days=5))
 
     assert held == [0, 0, 0]
-
-
-def test_a_journal_is_let_go_of_between_rounds_unless_it_is_to_stay_open(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    let_go: list[Journal] = []
-    monkeypatch.setattr(Journal, "rest", lambda journal: let_go.append(journal))
-
-    scene.round_at(MONDAY - timedelta(days=5))
-    scene.work.keeps_open = True
-    scene.round_at(MONDAY - timedelta(days=4))
-
-    assert let_go == [scene.work.journal]
 
 
 def test_the_same_mails_under_other_numbers_are_not_answered_again(scene: Scene) -> None:

@@ -22,7 +22,7 @@ from gateway import service as service_module
 from gateway.config import Config
 from gateway.errors import BadConfig
 from gateway.roster import Roster
-from gateway.service import FEW, Service, serve
+from gateway.service import Service, serve
 from gateway.steps import Steps
 from gateway.watches import Prepared, Watch
 from tests.test_story import wait_for
@@ -37,7 +37,6 @@ class SlowRound:
     every: float = 3600.0
     begun: int = 0
     ended_well: bool = False
-    keeps_open: bool | None = None
     steps: Steps = field(default_factory=Steps)
     may_end: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
@@ -119,16 +118,6 @@ def test_who_is_made_ready_twice_is_served_once_by_what_is_newer() -> None:
         for watch in (first, later):
             service._wish(partial(service._use, Prepared(watches={"ada": watch})))
         wait_for(lambda: service.watches == [first] and first.round is newer, "the newer round")
-
-
-@pytest.mark.parametrize(("owners", "stays"), [(FEW, True), (FEW + 1, False)])
-def test_journals_stay_open_between_rounds_where_owners_are_few(owners: int, *, stays: bool) -> None:
-    works = [QuickRound(name=f"ada{number}", every=3600.0) for number in range(owners)]
-
-    with serving(Service([watched(work) for work in works])):
-        wait_for(lambda: all(work.begun for work in works), "everybody's round")
-
-    assert {work.keeps_open for work in works} == {stays}
 
 
 # What systemd is told
