@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import pytest
 from imapclient import SocketTimeout
+from imapclient.exceptions import IMAPClientError
 from pydantic import SecretStr
 
 from gateway import imap
@@ -269,6 +271,25 @@ def test_a_folder_that_was_larger_once_is_not_searched_number_by_number(
         before = opened._client._imap.tagnum
         assert opened.uids(since=1) == [10, 11, 12]
         assert opened._client._imap.tagnum == before + 2
+
+
+@pytest.mark.parametrize(
+    ("exists", "uidnext", "searches"),
+    [
+        (10_000, 10_001, 1),
+        (50_000, 50_001, 5),
+        (12_000, 4_000_000_000, 2),
+        (1_000_000, 1_000_001, 100),
+        (30_000, 2, 1),  # which no server in order says
+        (30_000, 0, 1),
+    ],
+)
+def test_a_folder_is_searched_in_as_many_parts_as_it_takes(exists: int, uidnext: int, searches: int) -> None:
+    opened = Session(
+        cast("Any", None), "", cast("Any", None), _selected=Selected(7, uidnext, exists, takes_keywords=True)
+    )
+
+    assert len(list(opened._ranges(1))) == searches
 
 
 def test_dovecot_understands_the_searches_of_all_networks_and_of_a_hundred_more(dovecot: Dovecot, login: Login) -> None:
@@ -533,6 +554,29 @@ def test_who_stops_amid_a_fetch_may_go_on_with_the_session(dovecot: Dovecot, log
         assert "FETCH" not in opened._client._imap.untagged_responses
         assert opened.uids(since=1) == [1, 2, 3]
         assert [one.uid for one in opened.fetch([3, 2], largest=10_000)] == [2, 3]
+
+
+@pytest.mark.usefixtures("_one_by_one")
+def test_an_answer_that_cannot_be_heard_out_ends_the_connection(
+    dovecot: Dovecot, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = client.Client.ask
+
+    def ask(self: client.Client, uids: list[int], items: list[str]) -> Callable[[], dict[int, Any]]:
+        def half() -> dict[int, Any]:
+            raise IMAPClientError("half an answer")
+
+        whole = usual(self, uids, items)
+        return whole if uids == [1] else half
+
+    monkeypatch.setattr(client.Client, "ask", ask)
+    with session(dovecot, login) as opened:
+        batches = opened.fetch_together([1, 2, 3], largest=10_000)
+        next(batches)
+        batches.close()
+
+        with pytest.raises(MailboxFailed):
+            opened.uids(since=1)
 
 
 def test_mails_removed_by_another_session_are_left_out(dovecot: Dovecot, login: Login, fetch: Fetch) -> None:

@@ -40,7 +40,7 @@ def test_a_library_that_misreads_mail_has_nobody_served(tmp_path: Path, monkeypa
 
     done = CliRunner().invoke(main, ["run", str(tmp_path)])
 
-    assert done.exit_code == 1
+    assert done.exit_code == 78
     assert "nobody is served" in done.stderr
     assert "01-2010-form-signed-reply-to: ignore, expected decline" in done.stderr
 

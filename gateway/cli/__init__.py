@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Turn what is raised on purpose into a line for a person and the exit status that belongs to it."""
-    from gateway.errors import BadConfig, BadTemplate, JournalFailed, RsvpdError
+    from gateway.errors import BadConfig, BadTemplate, JournalFailed, RsvpdError, Unfit
 
     try:
         yield
-    except (BadConfig, BadTemplate, JournalFailed) as exc:
+    except (BadConfig, BadTemplate, JournalFailed, Unfit) as exc:
         click.echo(f"rsvpd: {exc}", err=True)
         sys.exit(CONFIGURATION)
     except RsvpdError as exc:

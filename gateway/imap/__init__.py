@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import zip_longest
@@ -247,6 +246,7 @@ class Session:
         found: list[int] = []
         with told(f"searching {self._folder!r} on {self.place}"):
             for first, uids in self._ranges(since):
+                self.step()
                 # "n:*" always holds the highest UID, even below n (RFC 3501).
                 found += sorted({uid for uid in self._client.search(f"UID {uids} {term}") if uid >= first})
         return found
@@ -256,7 +256,9 @@ class Session:
         exists, uidnext = self._selected.exists, self._selected.uidnext
         if exists > _ANSWER:
             # Of a mailbox that was once much larger, most numbers are nobody's any more.
-            step = min(_ANSWER * uidnext // exists, _LONGEST_ANSWER)
+            step = max(_ANSWER * uidnext // exists, _ANSWER)
+            if exists > _LONGEST_ANSWER:
+                step = min(step, _LONGEST_ANSWER)
             while uidnext - since > step:
                 yield since, f"{since}:{since + step - 1}"
                 since += step
@@ -288,8 +290,14 @@ class Session:
                     coming = self._ask(after, largest)
                     yield found
             finally:
-                with suppress(MailboxFailed):  # which whoever uses the session next will meet, too
-                    coming()
+                self._hear_out(coming)
+
+    def _hear_out(self, coming: Callable[[], object]) -> None:
+        """Read an answer that nobody wants any more, or end a connection on which what comes next cannot be told."""
+        try:
+            coming()
+        except MailboxFailed:
+            self.hang_up()
 
     def _ask(self, batch: Sequence[tuple[int, int]], largest: int) -> Callable[[], list[Fetched]]:
         """Ask for the mails of a batch but for those that are too big; what it gives reads the answer, once."""

@@ -176,10 +176,7 @@ class Client(IMAPClient):  # type: ignore[misc]
         self._checkok("APPEND", typ, words)
 
     def at_once(self, commands: Sequence[tuple[str, ...]]) -> list[tuple[str, list[bytes]]]:
-        """The answers to commands, sent in one go; where one changes what another does, the server minds their order.
-
-        It must (RFC 3501 section 5.5); whether each came off is only known when all are done.
-        """
+        """The answers to commands that do not depend on one another, sent in one go (RFC 3501 section 5.5)."""
         tags = [self._imap._command(*command) for command in commands]
         return [self._imap._get_tagged_response(tag) for tag in tags]
 
@@ -211,10 +208,10 @@ class Client(IMAPClient):  # type: ignore[misc]
 
     def make_folders(self, names: Sequence[str]) -> None:
         """Make folders, if they are not there, and have mail programs show them."""
-        commands = [(command, self._normalise_folder(name)) for command in ("CREATE", "SUBSCRIBE") for name in names]
-        for (command, _), (typ, words) in zip(commands, self.at_once(commands), strict=True):
-            if b"ALREADYEXISTS" not in words[-1]:
-                self._checkok(command, typ, words)
+        for command in ("CREATE", "SUBSCRIBE"):
+            for typ, words in self.at_once([(command, self._normalise_folder(name)) for name in names]):
+                if b"ALREADYEXISTS" not in words[-1]:
+                    self._checkok(command, typ, words)
 
     def statuses(self, names: Sequence[str], items: Sequence[str]) -> dict[str, dict[bytes, int]]:
         """What folder_status() says of each of some folders that are there, by the server's spelling of their names."""
