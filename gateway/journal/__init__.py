@@ -126,7 +126,7 @@ _OPEN_TO_CHANGE = _entries.ENTRIES.where(
     ~_ACTED.exists(),
     _entries.OPENS_A_CASE,
 )
-# What they were judged under is read first, for all that it takes of the accounts of thousands of others.
+# First of all by this alone: the accounts of thousands that nobody has to look at would be read for nothing.
 _UNDER = Prepared(_part(_OPEN_TO_CHANGE.with_only_columns(entries.c.id, entries.c.policy)))
 _MISFILED = Prepared(
     _entries.ENTRIES.where(
