@@ -5,7 +5,7 @@ Intake and worker meet only here. A method that changes something is one transac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -169,6 +169,15 @@ _COPIED = Prepared(update(entries).where(entries.c.id == bindparam("entry")).val
 _FILED = Prepared(update(entries).where(entries.c.id.in_(_IDS)).values(filed=bindparam("into")), lists=["ids"])
 
 
+def _portions(after: Callable[[int], list[Any]]) -> Iterator[list[Any]]:
+    """What comes after an id, some at a time and by their ids; each list is empty when the next is asked for."""
+    last, more = 0, True
+    while more and (found := after(last)):
+        last, more = found[-1].id, len(found) == _AT_ONCE
+        yield found
+        found.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened, as `show` prints it."""
@@ -310,13 +319,13 @@ class Journal:
 
         Without entries of the ids in `but` that were judged under the `policy` of this fingerprint.
         """
-        last, found = 0, None
-        while found is None or len(found) == _AT_ONCE:
-            with self.store.read() as connection:
-                found = _UNDER.rows(connection, {"owner": self.owner, "last": last})
-            if wanted := [row.id for row in found if row.policy != policy or row.id not in but]:
+        for part in _portions(self._judged_under):
+            if wanted := [row.id for row in part if row.policy != policy or row.id not in but]:
                 yield from self._found(_OPEN_OF_THESE, ids=wanted)
-            last = found[-1].id if found else last
+
+    def _judged_under(self, last: int) -> list[Any]:
+        with self.store.read() as connection:
+            return _UNDER.rows(connection, {"owner": self.owner, "last": last})
 
     def judged_again(
         self, entry: Entry, verdict: Verdict, account: dict[str, Any], ruling: Ruling, why: str, now: datetime
@@ -556,12 +565,8 @@ class Journal:
             return _entries.found_by(connection, self.owner, query, **values)
 
     def _in_parts(self, query: Prepared, **values: object) -> Iterator[list[Entry]]:
-        """The same, some at a time, since they may be thousands; each list is empty when the next is asked for."""
-        last, more = 0, True
-        while more and (found := self._found(query, last=last, **values)):
-            last, more = found[-1].id, len(found) == _AT_ONCE
-            yield found
-            found.clear()
+        """The same, some at a time, since they may be thousands."""
+        return _portions(lambda last: self._found(query, last=last, **values))
 
     def cases(self) -> list[Case]:
         """All cases, the one that changed last first."""
